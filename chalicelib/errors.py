@@ -1,0 +1,64 @@
+"""The one error family: every failure a caller can act on is a `CrashbucketError`.
+
+Doors map these to the shape and status of their own API; nothing else in the
+code base knows about HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class CrashbucketError(Exception):
+    """Something the caller can understand and act on; the message says what to do."""
+
+
+class InvalidRequest(CrashbucketError):
+    """The client's request cannot be taken as it is.
+
+    `fields` names each offending field with what is wrong with it.
+    """
+
+    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{name}: {', '.join(texts)}" for name, texts in fields.items()))
+        self.fields = {name: tuple(texts) for name, texts in fields.items()}
+
+
+class PayloadTooLarge(CrashbucketError):
+    """A part of the request is larger than its documented limit (bytes)."""
+
+    def __init__(self, field: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"{field} has {size_bytes} bytes; the limit is {limit_bytes}")
+        self.field = field
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class NotFound(CrashbucketError):
+    """The named thing does not exist, or the caller may not know that it does."""
+
+    def __init__(self, kind: str, identifier: str) -> None:
+        super().__init__(f"{kind} {identifier!r} not found")
+        self.kind = kind
+        self.identifier = identifier
+
+
+class Unauthenticated(CrashbucketError):
+    """No token, or one that is not known."""
+
+
+class Forbidden(CrashbucketError):
+    """A known token whose scope or app does not cover the request."""
+
+
+class FormatError(CrashbucketError):
+    """A payload is not in the format it claims to be.
+
+    Raised by the pure parsers in `chalicelib.formats`; `where` says where
+    reading stopped ("line 3", "byte 17", an element's name).
+    """
+
+    def __init__(self, problem: str, where: str | None = None) -> None:
+        super().__init__(f"{problem} ({where})" if where else problem)
+        self.problem = problem
+        self.where = where

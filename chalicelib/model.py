@@ -1,0 +1,155 @@
+"""What a crash is, once read: the typed values that cross every boundary.
+
+A parser in `chalicelib.formats` turns bytes into a `Report`; everything behind
+it (bucketing, processing, queries) knows only these values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a stack, innermost first in every sequence that holds it.
+
+    `function` is the fully qualified name as its platform writes it
+    (`org.json.JSONTokener.nextValue`, `-[Foo bar:]`, `ns::Class::run()`), or
+    None when there is no symbol. `line` counts from 1; `address` is absolute
+    and `offset` relative to the start of `module`, both in bytes.
+    """
+
+    function: str | None = None
+    class_name: str | None = None
+    method: str | None = None
+    module: str | None = None
+    file: str | None = None
+    line: int | None = None
+    address: int | None = None
+    offset: int | None = None
+    in_app: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionInfo:
+    """One exception of a chain, with the frames it was thrown through.
+
+    `relation` tells how it hangs together with the one before it in
+    `Report.exceptions`: the `thrown` one comes first, then its causes from
+    outermost to innermost; a `suppressed` one belongs to the exception above.
+    `frames_in_common` counts the frames left out as "... N more".
+    """
+
+    type: str | None
+    reason: str | None
+    frames: tuple[Frame, ...] = ()
+    relation: Literal["thrown", "cause", "suppressed"] = "thrown"
+    frames_in_common: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One thread of the crashed process; `registers` maps a name to its value."""
+
+    number: int
+    name: str | None = None
+    crashed: bool = False
+    frames: tuple[Frame, ...] = ()
+    registers: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A binary image mapped into the process; `end` is the first address behind it."""
+
+    name: str
+    path: str | None = None
+    start: int | None = None
+    end: int | None = None
+    debug_id: str | None = None
+    arch: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The device the crash happened on; `jail_break` is None when not known."""
+
+    oem: str | None = None
+    model: str | None = None
+    jail_break: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingSystem:
+    name: str | None = None
+    version: str | None = None
+    build: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppBuild:
+    """The build that crashed: `version` is the build number or version code
+    (HockeyApp's bundle_version), `short_version` the marketing version."""
+
+    package: str | None = None
+    name: str | None = None
+    version: str | None = None
+    short_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One crash of one device, read from its payload.
+
+    `exceptions` is empty for a crash by signal that has no exception object;
+    then `exception_type` and `reason` still name the signal. `occurred_at` is
+    what the device claimed (aware, UTC when it gave a zone that can be read).
+    `unread` lists what could not be read, in plain words; the rest is good.
+    """
+
+    platform: Literal["android", "ios", "macos", "windows", "linux", "java", "dotnet", "other"]
+    exception_type: str | None = None
+    reason: str | None = None
+    exceptions: tuple[ExceptionInfo, ...] = ()
+    threads: tuple[Thread, ...] = ()
+    modules: tuple[Module, ...] = ()
+    device: Device = field(default_factory=Device)
+    os: OperatingSystem = field(default_factory=OperatingSystem)
+    app: AppBuild = field(default_factory=AppBuild)
+    install_id: str | None = None
+    user: str | None = None
+    contact: str | None = None
+    occurred_at: datetime | None = None
+    unread: tuple[str, ...] = ()
+
+    @property
+    def innermost(self) -> ExceptionInfo | None:
+        """The last cause of the chain: where the trouble began."""
+        chain = [entry for entry in self.exceptions if entry.relation != "suppressed"]
+        return chain[-1] if chain else None
+
+    @property
+    def crashed_thread(self) -> Thread | None:
+        return next((thread for thread in self.threads if thread.crashed), None)
+
+    @property
+    def stack(self) -> tuple[Frame, ...]:
+        """The frames that tell this crash from others, innermost first.
+
+        The innermost cause comes first, then the causes around it; a crash
+        without exceptions, or whose exceptions have no frames, is told by its
+        crashed thread.
+        """
+        frames = tuple(
+            frame
+            for entry in reversed(self.exceptions)
+            if entry.relation != "suppressed"
+            for frame in entry.frames
+        )
+        if frames:
+            return frames
+        thread = self.crashed_thread
+        return thread.frames if thread else ()
