@@ -14,9 +14,7 @@ from chalicelib.errors import CrashbucketError
 
 # --- table ---------------------------------------------------------------
 
-Value: TypeAlias = Union[
-    None, bool, int, str, bytes, Sequence["Value"], Mapping[str, "Value"]
-]
+Value: TypeAlias = Union[None, bool, int, str, bytes, Sequence["Value"], Mapping[str, "Value"]]
 """What an attribute may hold. No floats: DynamoDB's numbers are decimals."""
 
 Item: TypeAlias = Mapping[str, Value]
