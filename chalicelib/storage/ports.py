@@ -151,7 +151,7 @@ class Table(Protocol):
         pk: str,
         *,
         index: Index | None = None,
-        sort: SortRange = SortRange(),  # noqa: B008 - immutable
+        sort: SortRange = SortRange(),
         limit: int = 1000,
         descending: bool = False,
         cursor: str | None = None,
@@ -177,7 +177,7 @@ def query_all(
     pk: str,
     *,
     index: Index | None = None,
-    sort: SortRange = SortRange(),  # noqa: B008 - immutable
+    sort: SortRange = SortRange(),
     descending: bool = False,
     page_size: int = 1000,
 ) -> Iterator[Item]:

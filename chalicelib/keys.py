@@ -1,0 +1,159 @@
+"""The key design: where each item lives, written once.
+
+One table, three indexes (`storage/schema.py`). Two rules keep it fast at any
+size: a partition that one app's crash storm writes to is spread over shards,
+and everything that a known crash needs is found by exact keys.
+
+| item | pk | sk | indexed |
+|---|---|---|---|
+| app | `app#APP` | `app` | |
+| app, in the list of apps | `apps` | `APP` | |
+| app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
+| token | `token#FIRST8` | hash | |
+| version of an app | `versions#APP` | number and name | |
+| version, by its id | `version#ID` | `version` | |
+| report | `report#ID` | `report` | by app, by group, by user; newest last |
+| group | `group#ID` | `group` | by app, oldest first |
+| group in one version | `group#ID` | `version#VERSION` | by version |
+| group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |
+| stack, with its bucket per threshold | `stack#FINGERPRINT` | `stack` | |
+| stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | |
+| crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
+| crashes of an app or a version in all | its pk | `totals` | |
+| counts not yet folded into the above | `delta#APP#SHARD` | batch | |
+| dead letter | `deadletters#SHARD` | `ID` | |
+"""
+
+from __future__ import annotations
+
+from chalicelib.ids import sortable
+from chalicelib.storage.ports import Key
+
+REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each index key
+DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
+DEADLETTER_SHARDS = 8
+
+
+def app(app_id: str) -> Key:
+    return Key(f"app#{app_id}", "app")
+
+
+def apps_entry(app_id: str) -> Key:
+    return Key("apps", app_id)
+
+
+def bundle_entry(bundle_id: str, app_id: str) -> Key:
+    return Key(f"bundle#{bundle_id}", app_id)
+
+
+def token(lookup: str, digest: str) -> Key:
+    return Key(f"token#{lookup}", digest)
+
+
+def version(app_id: str, number: str, name: str) -> Key:
+    return Key(f"versions#{app_id}", f"{number}\x1f{name}")
+
+
+def version_by_id(version_id: int) -> Key:
+    return Key(f"version#{version_id}", "version")
+
+
+def report(report_id: int) -> Key:
+    return Key(f"report#{report_id}", "report")
+
+
+def group(group_id: int) -> Key:
+    return Key(f"group#{group_id}", "group")
+
+
+def group_version(group_id: int, version_id: int) -> Key:
+    return Key(f"group#{group_id}", f"version#{version_id}")
+
+
+def group_of_bucket(bucket_id: str, app_id: str) -> Key:
+    return Key(f"bucket#{bucket_id}", f"group#{app_id}")
+
+
+def stack(fingerprint: str) -> Key:
+    return Key(f"stack#{fingerprint}", "stack")
+
+
+def stack_in_app(fingerprint: str, app_id: str) -> Key:
+    return Key(f"stack#{fingerprint}", f"app#{app_id}")
+
+
+def app_partition(app_id: str) -> str:
+    return f"app#{app_id}"
+
+
+def version_partition(version_id: int) -> str:
+    return f"version#{version_id}"
+
+
+def group_partition(group_id: int) -> str:
+    return f"group#{group_id}"
+
+
+def days(partition: str, month: str) -> Key:
+    """Crashes by day of one month (`2026-11`) of an app, a version or a group."""
+    return Key(partition, f"days#{month}")
+
+
+def totals(partition: str) -> Key:
+    return Key(partition, "totals")
+
+
+def delta(app_id: str, shard: int, batch: str) -> Key:
+    return Key(f"delta#{app_id}#{shard}", batch)
+
+
+def deadletter(report_id: int) -> Key:
+    return Key(f"deadletters#{report_id % DEADLETTER_SHARDS}", sortable(report_id))
+
+
+def reports_of_app(app_id: str) -> tuple[str, ...]:
+    """The partitions of the by-app index that together hold an app's reports."""
+    return tuple(f"reports#{app_id}#{shard}" for shard in range(REPORT_SHARDS))
+
+
+def reports_of_group(group_id: int) -> tuple[str, ...]:
+    """The partitions of the by-group index that together hold a group's reports."""
+    return tuple(f"reports#{group_id}#{shard}" for shard in range(REPORT_SHARDS))
+
+
+def reports_of_user(app_id: str, user: str) -> str:
+    return f"user#{app_id}#{user}"
+
+
+def groups_of_app(app_id: str) -> str:
+    return f"groups#{app_id}"
+
+
+def groups_of_version(version_id: int) -> str:
+    return f"groups#{version_id}"
+
+
+def deltas_of_app(app_id: str) -> tuple[str, ...]:
+    return tuple(f"delta#{app_id}#{shard}" for shard in range(DELTA_SHARDS))
+
+
+def deadletters() -> tuple[str, ...]:
+    return tuple(f"deadletters#{shard}" for shard in range(DEADLETTER_SHARDS))
+
+
+def raw_blob(report_id: int) -> str:
+    """Where a report's payload lies.
+
+    The last two hex digits come first because ids are ordered by time and S3
+    spreads its load by the beginning of a key.
+    """
+    return f"raw/{report_id & 0xFF:02x}/{report_id}"
+
+
+def report_id_of_raw_blob(blob_key: str) -> int:
+    """The id in a `raw_blob` key; ValueError for any other key."""
+    prefix, _, tail = blob_key.partition("/")
+    identifier = int(tail.partition("/")[2])
+    if prefix != "raw" or raw_blob(identifier) != blob_key:
+        raise ValueError(f"{blob_key!r} is not the key of a raw payload")
+    return identifier
