@@ -1,0 +1,143 @@
+"""Apps and the tokens that open them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias, cast, get_args
+
+from chalicelib import clock, keys
+from chalicelib.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
+from chalicelib.ids import IdSource
+from chalicelib.records import App, Token
+from chalicelib.storage.ports import Delete, Put, Table, query_all
+from chalicelib.ttl_cache import TtlCache
+
+Scope: TypeAlias = Literal["upload", "read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+PLATFORMS = ("Android", "iOS", "Mac OS", "Windows", "Windows Phone", "Linux", "Custom")
+
+_COVERS: dict[str, frozenset[str]] = {
+    "upload": frozenset({"upload"}),
+    "read": frozenset({"read"}),
+    "write": frozenset({"read", "write", "upload"}),
+    "admin": frozenset(SCOPES),
+}
+_LOOKUP_CHARS = 8  # of the token, to find its hash; the other 24 stay secret
+_KNOWN_APP_S = 5.0  # how long a process may go on with an app as it was
+
+
+class Accounts:
+    """Creates and finds apps and tokens."""
+
+    def __init__(self, table: Table, ids: IdSource, now: Callable[[], float] | None = None) -> None:
+        self._table = table
+        self._ids = ids
+        self._apps: TtlCache[str, App] = TtlCache(_KNOWN_APP_S, now)
+        self._bundles: TtlCache[str, tuple[App, ...]] = TtlCache(_KNOWN_APP_S, now)
+
+    # --- apps ---
+
+    def create_app(
+        self, name: str, *, bundle_id: str | None = None, platform: str = "Custom"
+    ) -> App:
+        if not name.strip():
+            raise InvalidRequest({"name": ["must not be empty"]})
+        if platform not in PLATFORMS:
+            raise InvalidRequest({"platform": [f"must be one of {', '.join(PLATFORMS)}"]})
+        app = App(
+            app_id=secrets.token_hex(16),
+            number=self._ids.next(),
+            name=name.strip(),
+            created_at=clock.to_stored(clock.now()),
+            bundle_id=bundle_id or None,
+            platform=platform,
+        )
+        puts = [Put(app.item(), if_absent=True), Put(app.directory_item(), if_absent=True)]
+        if bundle_id:
+            place = keys.bundle_entry(bundle_id, app.app_id)
+            puts.append(Put({"pk": place.pk, "sk": place.sk}))
+        self._table.write(puts)
+        return app
+
+    def find_app(self, app_id: str) -> App | None:
+        known = self._apps.get(app_id)
+        if known is None:
+            item = self._table.get(keys.app(app_id))
+            if item is None:
+                return None
+            known = App.from_item(item)
+            self._apps.put(app_id, known)
+        return known
+
+    def app(self, app_id: str) -> App:
+        found = self.find_app(app_id)
+        if found is None:
+            raise NotFound("app", app_id)
+        return found
+
+    def apps(self) -> Iterator[App]:
+        return (App.from_item(item) for item in query_all(self._table, "apps"))
+
+    def apps_with_bundle(self, bundle_id: str) -> tuple[App, ...]:
+        """The apps registered under a bundle identifier, usually one."""
+        known = self._bundles.get(bundle_id)
+        if known is None:
+            entries = query_all(self._table, keys.bundle_entry(bundle_id, "").pk)
+            known = tuple(self.app(cast(str, entry["sk"])) for entry in entries)
+            if known:
+                self._bundles.put(bundle_id, known)
+        return known
+
+    # --- tokens ---
+
+    def create_token(
+        self, scope: str, *, app_id: str | None = None, name: str | None = None
+    ) -> str:
+        """A new token of 32 hex digits, shown this once; without `app_id` it is for every app."""
+        if scope not in SCOPES:
+            raise InvalidRequest({"scope": [f"must be one of {', '.join(SCOPES)}"]})
+        if app_id is not None:
+            self.app(app_id)
+        token = secrets.token_hex(16)
+        stored = Token(
+            digest=_digest(token),
+            scope=scope,
+            created_at=clock.to_stored(clock.now()),
+            app_id=app_id,
+            name=name,
+        )
+        self._table.write([Put(stored.item(token[:_LOOKUP_CHARS]), if_absent=True)])
+        return token
+
+    def revoke_token(self, token: str) -> None:
+        self._table.write([Delete(keys.token(token[:_LOOKUP_CHARS], _digest(token)))])
+
+    def authenticate(self, token: str | None) -> Token:
+        """What is known of a token; raises `Unauthenticated` for none or an unknown one."""
+        if token:
+            digest = _digest(token)
+            lookup = keys.token(token[:_LOOKUP_CHARS], "").pk
+            for item in query_all(self._table, lookup):
+                stored = Token.from_item(item)
+                if hmac.compare_digest(stored.digest, digest):
+                    return stored
+        raise Unauthenticated("api token invalid")
+
+    def authorise(self, token: str | None, scope: Scope, app_id: str | None = None) -> Token:
+        """The token, if it covers `scope` on that app (None: on something).
+
+        Raises `Unauthenticated`, or `Forbidden` for a known token without the right.
+        """
+        known = self.authenticate(token)
+        if scope not in _COVERS[known.scope]:
+            raise Forbidden(f"this token's scope is {known.scope}; {scope} is needed")
+        if app_id is not None and known.app_id not in {None, app_id}:
+            raise Forbidden("this token is for another app")
+        return known
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

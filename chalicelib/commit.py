@@ -1,0 +1,214 @@
+"""The atomic batch that commits reports: report, assignment and counts together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from chalicelib import clock, counts, keys
+from chalicelib.bucketing.engine import Bucketing
+from chalicelib.bucketing.stack import Stack
+from chalicelib.ids import IdSource, sortable
+from chalicelib.model import Frame, Report
+from chalicelib.payload import Payload
+from chalicelib.records import App, Group, StoredReport, Version
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table
+
+_MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
+_MAX_NAME_CHARS = 255  # HockeyApp's limit for user and contact, ours for every name
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A payload that could be read, with the report read from it."""
+
+    report_id: int
+    received: Payload
+    report: Report
+    app: App
+    stack: Stack
+
+
+@dataclass
+class Batch:
+    """The operations that commit some crashes, and what they rely on.
+
+    Crashes of one batch see what earlier ones of it are about to create.
+    """
+
+    table: Table
+    bucketing: Bucketing
+    ids: IdSource
+    operations: list[Operation] = field(default_factory=list)
+    deltas: dict[str, int] = field(default_factory=dict)
+    _report_at: dict[int, int] = field(default_factory=dict)
+    _versions: dict[Key, int] = field(default_factory=dict)
+    _groups: dict[Key, int] = field(default_factory=dict)
+    _new_groups: dict[str, int] = field(default_factory=dict)
+
+    def plan(self, crashes: Sequence[Crash], shard: int) -> int:
+        """Plan as many of the crashes, from the first on, as fit; how many."""
+        self._look_up(crashes)
+        counted: dict[str, list[tuple[int, int, str]]] = {}
+        taken = 0
+        for crash in crashes:
+            room = MAX_BATCH_ITEMS - len(self.operations) - _deltas_needed(counted, crash)
+            if room < 6:  # what a crash adds at most: version (2), group (3), report
+                break
+            version_id = self._version(crash)
+            fingerprint, group_id = self._group(crash, version_id)
+            report = _stored_report(crash, version_id, group_id, fingerprint)
+            self._report_at[len(self.operations)] = crash.report_id
+            self.operations.append(Put(report.item(), if_absent=True))
+            counted.setdefault(crash.app.app_id, []).append((group_id, version_id, report.date))
+            taken += 1
+        batch_id = sortable(self.ids.next())
+        for app_id, reports in counted.items():
+            rows = counts.tally(reports)
+            puts = counts.delta_puts(app_id, shard, batch_id, rows, self._new_groups.get(app_id, 0))
+            self.operations.extend(puts)
+            self.deltas[app_id] = len(puts)
+        return taken
+
+    def reports_among(self, indexes: Iterable[int]) -> list[int]:
+        """The reports whose put stands at one of these places."""
+        return [self._report_at[index] for index in indexes if index in self._report_at]
+
+    def _look_up(self, crashes: Sequence[Crash]) -> None:
+        """Everything that a known crash needs, in one request."""
+        wanted: dict[Key, str] = {}
+        for crash in crashes:
+            wanted[_version_key(crash)] = "version_id"
+            if crash.stack.fingerprint:
+                place = keys.stack_in_app(crash.stack.fingerprint, crash.app.app_id)
+                wanted[place] = "group_id"
+        for key, item in self.table.batch_get(list(wanted)).items():
+            known = self._versions if wanted[key] == "version_id" else self._groups
+            known[key] = cast(int, item[wanted[key]])
+
+    def _version(self, crash: Crash) -> int:
+        key = _version_key(crash)
+        if key not in self._versions:
+            version = Version(
+                self.ids.next(),
+                crash.app.app_id,
+                crash.report.app.version or "",
+                crash.report.app.short_version or "",
+                clock.to_stored(crash.received.received_at),
+            )
+            self._versions[key] = version.version_id
+            self.operations.append(Put(version.item(), if_absent=True))
+            self.operations.append(Put(version.item_by_id(), if_absent=True))
+        return self._versions[key]
+
+    def _group(self, crash: Crash, version_id: int) -> tuple[str, int]:
+        """The stack's fingerprint and the group of the app that it belongs to."""
+        app_id = crash.app.app_id
+        fingerprint = crash.stack.fingerprint
+        if fingerprint:
+            known = self._groups.get(keys.stack_in_app(fingerprint, app_id))
+            if known is not None:
+                return fingerprint, known
+        assignment = self.bucketing.assign(crash.stack, str(crash.report_id))
+        place = keys.group_of_bucket(assignment.default_bucket, app_id)
+        group_id = self._groups.get(place) or self._stored_group(place)
+        if group_id is None:
+            group = _new_group(self.ids.next(), crash, version_id, assignment.default_bucket)
+            group_id = group.group_id
+            self._new_groups[app_id] = self._new_groups.get(app_id, 0) + 1
+            self.operations.append(Put(group.item(), if_absent=True))
+            self.operations.append(Put(_pointer(place, group_id), if_absent=True))
+        self._groups[place] = group_id
+        stack_place = keys.stack_in_app(assignment.fingerprint, app_id)
+        self._groups[stack_place] = group_id
+        self.operations.append(Put(_pointer(stack_place, group_id), if_absent=True))
+        return assignment.fingerprint, group_id
+
+    def _stored_group(self, place: Key) -> int | None:
+        item = self.table.get(place)
+        return cast(int, item["group_id"]) if item else None
+
+
+def _deltas_needed(counted: dict[str, list[tuple[int, int, str]]], crash: Crash) -> int:
+    """How many delta items the batch needs at most once it holds this crash too."""
+    sizes = {app_id: len(reports) for app_id, reports in counted.items()}
+    sizes[crash.app.app_id] = sizes.get(crash.app.app_id, 0) + 1
+    return sum(-(-size // counts.MAX_ROWS_PER_DELTA) for size in sizes.values())
+
+
+def _pointer(place: Key, group_id: int) -> Item:
+    return {"pk": place.pk, "sk": place.sk, "group_id": group_id}
+
+
+def _version_key(crash: Crash) -> Key:
+    build = crash.report.app
+    return keys.version(crash.app.app_id, build.version or "", build.short_version or "")
+
+
+def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: str) -> StoredReport:
+    report, received = crash.report, crash.received
+    moment = clock.to_stored(received.received_at)
+    return StoredReport(
+        report_id=crash.report_id,
+        app_id=crash.app.app_id,
+        app_number=crash.app.number,
+        version_id=version_id,
+        group_id=group_id,
+        fingerprint=fingerprint,
+        date=moment,
+        received_at=moment,
+        door=received.door,
+        bundle_version=report.app.version or "",
+        bundle_short_version=report.app.short_version or "",
+        platform=report.platform,
+        occurred_at=clock.to_stored(report.occurred_at) if report.occurred_at else None,
+        exception_type=_type_of(report),
+        reason=_cut(_reason_of(report), _MAX_REASON_CHARS),
+        oem=_cut(report.device.oem),
+        model=_cut(report.device.model),
+        os_name=_cut(report.os.name),
+        os_version=_cut(report.os.version),
+        jail_break=report.device.jail_break,
+        user=_cut(report.user),
+        contact=_cut(report.contact),
+        install_id=_cut(report.install_id),
+        has_description=bool(received.description),
+        attachments=len(received.attachments),
+        unread=len(report.unread),
+    )
+
+
+def _new_group(group_id: int, crash: Crash, version_id: int, bucket_id: str) -> Group:
+    moment = clock.to_stored(crash.received.received_at)
+    top = next(iter(crash.report.stack), Frame())
+    return Group(
+        group_id=group_id,
+        app_id=crash.app.app_id,
+        app_number=crash.app.number,
+        bucket_id=bucket_id,
+        created_at=moment,
+        last_at=moment,
+        last_version_id=version_id,
+        exception_type=_type_of(crash.report),
+        reason=_cut(_reason_of(crash.report), _MAX_REASON_CHARS),
+        class_name=_cut(top.class_name, _MAX_REASON_CHARS),
+        method=_cut(top.method or top.function, _MAX_REASON_CHARS),
+        file=_cut(top.file),
+        line=top.line,
+    )
+
+
+def _type_of(report: Report) -> str | None:
+    innermost = report.innermost
+    return _cut(innermost.type if innermost and innermost.type else report.exception_type)
+
+
+def _reason_of(report: Report) -> str | None:
+    """The innermost reason that says something."""
+    reasons = (entry.reason for entry in reversed(report.exceptions) if entry.reason)
+    return next(reasons, report.reason)
+
+
+def _cut(text: str | None, limit: int = _MAX_NAME_CHARS) -> str | None:
+    return text[:limit] if text else None

@@ -1,0 +1,78 @@
+"""Every setting, with its default and what it is for.
+
+Settings come from the environment (`CRASHBUCKET_...`); `docs/configuration.md`
+has a line for each, which a test checks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal, Self, cast, get_args
+
+from chalicelib.errors import CrashbucketError
+
+StoreKind = Literal["embedded", "aws"]
+
+
+class InvalidSetting(CrashbucketError):
+    """An environment variable has a value that the setting cannot take."""
+
+
+def _setting(default: object, doc: str) -> object:
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One field a setting; its variable is `CRASHBUCKET_` and the field's name in capitals."""
+
+    store: StoreKind = cast(
+        StoreKind,
+        _setting("embedded", "`embedded` (files in `data`) or `aws` (DynamoDB, S3, SQS)"),
+    )
+    data: str = cast(str, _setting("data", "folder of the embedded store"))
+    base_url: str = cast(
+        str, _setting("", "URL that clients reach the service under; empty: as each request says")
+    )
+    table: str = cast(str, _setting("crashbucket", "name of the DynamoDB table"))
+    bucket: str = cast(str, _setting("crashbucket", "name of the S3 bucket"))
+    queue_url: str = cast(str, _setting("", "URL of the SQS queue that S3 notifies"))
+    dead_letter_queue_url: str = cast(str, _setting("", "URL of its dead-letter queue"))
+    max_body_bytes: int = cast(
+        int, _setting(20_000_000, "largest request body, in bytes, before and after gunzip")
+    )
+    max_deliveries: int = cast(
+        int, _setting(5, "deliveries of one event before it becomes a dead letter")
+    )
+    visibility_s: int = cast(
+        int, _setting(60, "seconds a worker has for a batch before it is delivered again")
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        values: dict[str, object] = {}
+        source = os.environ if environment is None else environment
+        for setting in fields(cls):
+            variable = f"CRASHBUCKET_{setting.name.upper()}"
+            text = source.get(variable)
+            if text is None:
+                continue
+            values[setting.name] = _parsed(variable, text, type(setting.default))
+        settings = cls(**values)  # type: ignore[arg-type]
+        if settings.store not in get_args(StoreKind):
+            raise InvalidSetting(f"CRASHBUCKET_STORE is {settings.store!r}: use embedded or aws")
+        return settings
+
+
+def _parsed(variable: str, text: str, kind: type) -> object:
+    if kind is not int:
+        return text
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise InvalidSetting(f"{variable} is {text!r}: it must be a whole number from 0 on")
+    return number

@@ -1,0 +1,36 @@
+"""Receive a crash: make it durable, then answer. Nothing is read or judged here."""
+
+from __future__ import annotations
+
+from chalicelib import keys, payload
+from chalicelib.ids import IdSource
+from chalicelib.payload import Payload
+from chalicelib.storage.ports import BlobExists, Blobs
+
+
+class Intake:
+    """The one way in for every door.
+
+    The put is also the event: the store queues every blob that appears under
+    `raw/` by itself, so there is no moment at which a payload is stored but
+    not queued, and a client that has its answer can forget the crash.
+    """
+
+    def __init__(self, blobs: Blobs, ids: IdSource) -> None:
+        self._blobs = blobs
+        self._ids = ids
+
+    def receive(self, received: Payload) -> int:
+        """Durable when it returns; the id under which the report will be found."""
+        data = payload.encode(received)
+        while True:
+            report_id = self._ids.next()
+            try:
+                self._blobs.put(keys.raw_blob(report_id), data, if_absent=True)
+            except BlobExists:  # another process made the same id in the same millisecond
+                continue
+            return report_id
+
+    def is_waiting(self, report_id: int) -> bool:
+        """Whether a payload of this id was accepted (and not yet removed)."""
+        return self._blobs.size(keys.raw_blob(report_id)) is not None

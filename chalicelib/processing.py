@@ -1,0 +1,183 @@
+"""One raw payload becomes one committed report, however often it is asked for.
+
+`Processor.process` takes report ids (the queue's events name them), reads the
+payloads, and commits report, assignment and counts in one atomic batch. The
+report's put is conditional, so a second delivery of the same event changes
+nothing, wherever and whenever it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from chalicelib import clock, keys, payload
+from chalicelib.bucketing.engine import Bucketing
+from chalicelib.bucketing.stack import normalise
+from chalicelib.commit import Batch, Crash
+from chalicelib.counts import Counts
+from chalicelib.errors import CrashbucketError, FormatError
+from chalicelib.ids import IdSource
+from chalicelib.model import Report
+from chalicelib.payload import Payload
+from chalicelib.records import App, DeadLetter
+from chalicelib.storage.ports import BlobNotFound, Blobs, ConditionFailed, Delete, Put, Table
+
+_log = logging.getLogger(__name__)
+
+_MAX_REASON_CHARS = 2000  # of a dead letter: enough for any message of ours
+_CHUNK = 25  # reports a batch: one write each when known, six at most when all is new
+_MAX_ATTEMPTS = 20  # each failure means that another worker got further
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the asked ids: each is in exactly one of the four."""
+
+    stored: tuple[int, ...] = ()
+    already_stored: tuple[int, ...] = ()
+    dead: tuple[int, ...] = ()
+    gone: tuple[int, ...] = ()
+
+
+class Contention(CrashbucketError):
+    """Other workers changed the same items again and again; deliver the event once more."""
+
+
+class Processor:
+    """The processing step; several may run at once, on one machine or on many."""
+
+    def __init__(
+        self,
+        table: Table,
+        blobs: Blobs,
+        bucketing: Bucketing,
+        ids: IdSource,
+        parse: Callable[[bytes], Report],
+        app_of: Callable[[str], App | None],
+    ) -> None:
+        self._table = table
+        self._blobs = blobs
+        self._bucketing = bucketing
+        self._ids = ids
+        self._parse = parse
+        self._app_of = app_of
+        self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
+        self._unfolded: dict[str, int] = {}
+
+    def process(self, report_ids: Iterable[int]) -> Outcome:
+        crashes: list[Crash] = []
+        dead: list[int] = []
+        gone: list[int] = []
+        for report_id in dict.fromkeys(report_ids):
+            try:
+                received = payload.read(self._blobs, keys.raw_blob(report_id))
+            except BlobNotFound:  # deleted since, with its report
+                gone.append(report_id)
+                continue
+            except FormatError as error:
+                self._bury(report_id, None, str(error))
+                dead.append(report_id)
+                continue
+            try:
+                crashes.append(self._read(report_id, received))
+            except Exception as error:  # a report that breaks the reader stops nothing
+                if not isinstance(error, CrashbucketError):
+                    _log.exception("report %s could not be read", report_id)
+                self._bury(report_id, received, _why(error))
+                dead.append(report_id)
+        stored, already_stored = self._commit(crashes)
+        return Outcome(tuple(stored), tuple(already_stored), tuple(dead), tuple(gone))
+
+    def fold(self, at_least: int = 1) -> None:
+        """Fold the counts of every app of which this worker wrote that many deltas."""
+        counter = Counts(self._table)
+        for app_id, unfolded in list(self._unfolded.items()):
+            if unfolded >= at_least:
+                while counter.fold(app_id, self._shard):
+                    pass
+                del self._unfolded[app_id]
+
+    def replay(self, report_id: int) -> Outcome:
+        """Process a dead letter's payload again; the letter goes unless it fails again."""
+        outcome = self.process([report_id])
+        if report_id not in outcome.dead:
+            self._table.write([Delete(keys.deadletter(report_id))])
+        return outcome
+
+    # --- reading ---
+
+    def _read(self, report_id: int, received: Payload) -> Crash:
+        app = self._app_of(received.app_id)
+        if app is None:
+            raise FormatError(f"app {received.app_id} does not exist any more")
+        report = _with_fields(self._parse(received.log), received.fields)
+        return Crash(report_id, received, report, app, normalise(report))
+
+    def _bury(self, report_id: int, received: Payload | None, reason: str) -> None:
+        letter = DeadLetter(
+            report_id,
+            reason[:_MAX_REASON_CHARS],
+            clock.to_stored(clock.now()),
+            app_id=received.app_id if received else None,
+            door=received.door if received else None,
+        )
+        self._table.write([Put(letter.item())])
+
+    # --- committing ---
+
+    def _commit(self, crashes: Sequence[Crash]) -> tuple[list[int], list[int]]:
+        stored: list[int] = []
+        already_stored: list[int] = []
+        waiting = list(crashes)
+        attempts = 0
+        while waiting:
+            batch = Batch(self._table, self._bucketing, self._ids)
+            taken = batch.plan(waiting[:_CHUNK], self._shard)
+            try:
+                self._table.write(batch.operations)
+            except ConditionFailed as failure:
+                known = batch.reports_among(failure.indexes)
+                already_stored.extend(known)
+                waiting = [crash for crash in waiting if crash.report_id not in known]
+                attempts += 1
+                if attempts > _MAX_ATTEMPTS and not known:
+                    raise Contention(str(failure)) from failure
+                continue
+            attempts = 0
+            for app_id, deltas in batch.deltas.items():
+                self._unfolded[app_id] = self._unfolded.get(app_id, 0) + deltas
+            stored.extend(crash.report_id for crash in waiting[:taken])
+            waiting = waiting[taken:]
+        return stored, already_stored
+
+
+def _with_fields(report: Report, fields: Mapping[str, str]) -> Report:
+    """The report with what the client said beside the log, where it said something."""
+    if not fields:
+        return report
+    said = fields.get
+    app, os, device = report.app, report.os, report.device
+    return replace(
+        report,
+        user=said("user") or report.user,
+        contact=said("contact") or report.contact,
+        install_id=said("install_id") or report.install_id,
+        app=replace(
+            app,
+            package=said("package") or app.package,
+            name=said("app_name") or app.name,
+            version=said("version") or app.version,
+            short_version=said("short_version") or app.short_version,
+        ),
+        os=replace(os, version=said("os_version") or os.version),
+        device=replace(device, model=said("model") or device.model),
+    )
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, CrashbucketError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,214 @@
+"""What is stored, as typed values, and how each is written as an item.
+
+`from_item` trusts the item: nothing but this module writes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self, cast
+
+from chalicelib import keys
+from chalicelib.ids import sortable
+from chalicelib.storage.ports import Item, Key, Value
+
+OPEN, RESOLVED, IGNORED = 0, 1, 2  # HockeyApp's status of a crash group
+
+
+class _Record:
+    """A frozen dataclass whose fields are the attributes of its item; None is left out."""
+
+    __slots__ = ()
+
+    def attributes(self) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        for name in _names(type(self)):
+            value = getattr(self, name)
+            if value is not None:
+                values[name] = value
+        return values
+
+    @classmethod
+    def from_item(cls, item: Item) -> Self:
+        known = {name: item[name] for name in _names(cls) if name in item}
+        return cls(**cast(dict[str, Any], known))
+
+
+_field_names: dict[type, tuple[str, ...]] = {}
+
+
+def _names(cls: type) -> tuple[str, ...]:
+    names = _field_names.get(cls)
+    if names is None:
+        names = tuple(field.name for field in fields(cls))
+        _field_names[cls] = names
+    return names
+
+
+def _placed(key: Key, attributes: dict[str, Value], **index: str) -> dict[str, Value]:
+    return {"pk": key.pk, "sk": key.sk, **index, **attributes}
+
+
+@dataclass(frozen=True, slots=True)
+class App(_Record):
+    """The unit of ownership. `app_id` is 32 hex digits, `number` its integer id."""
+
+    app_id: str
+    number: int
+    name: str
+    created_at: str
+    bundle_id: str | None = None
+    platform: str = "Custom"
+
+    def item(self) -> Item:
+        return _placed(keys.app(self.app_id), self.attributes())
+
+    def directory_item(self) -> Item:
+        """The same app in the one partition that lists all of them."""
+        return _placed(keys.apps_entry(self.app_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Token(_Record):
+    """What a token may do; the token itself is nowhere, only its SHA-256."""
+
+    digest: str
+    scope: str
+    created_at: str
+    app_id: str | None = None
+    name: str | None = None
+
+    def item(self, lookup: str) -> Item:
+        return _placed(keys.token(lookup, self.digest), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Version(_Record):
+    """A version of an app: `number` is the build or version code, `name` the marketing version."""
+
+    version_id: int
+    app_id: str
+    number: str
+    name: str
+    created_at: str
+
+    def item(self) -> Item:
+        return _placed(keys.version(self.app_id, self.number, self.name), self.attributes())
+
+    def item_by_id(self) -> Item:
+        return _placed(keys.version_by_id(self.version_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport(_Record):
+    """What lists, groups and search need of one report; the rest is read from its payload.
+
+    Times are as `clock.to_stored` writes them; `date` is the canonical one.
+    """
+
+    report_id: int
+    app_id: str
+    app_number: int
+    version_id: int
+    group_id: int
+    fingerprint: str
+    date: str
+    received_at: str
+    door: str
+    bundle_version: str
+    bundle_short_version: str
+    platform: str
+    occurred_at: str | None = None
+    exception_type: str | None = None
+    reason: str | None = None
+    oem: str | None = None
+    model: str | None = None
+    os_name: str | None = None
+    os_version: str | None = None
+    jail_break: bool | None = None
+    user: str | None = None
+    contact: str | None = None
+    install_id: str | None = None
+    has_description: bool = False
+    attachments: int = 0
+    unread: int = 0
+
+    def item(self) -> Item:
+        shard = self.report_id % keys.REPORT_SHARDS
+        place = f"{self.date}#{sortable(self.report_id)}"
+        index = {
+            "app_pk": keys.reports_of_app(self.app_id)[shard],
+            "app_sk": place,
+            "group_pk": keys.reports_of_group(self.group_id)[shard],
+            "group_sk": place,
+        }
+        if self.user:
+            index["user_pk"] = keys.reports_of_user(self.app_id, self.user)
+            index["user_sk"] = place
+        return _placed(keys.report(self.report_id), self.attributes(), **index)
+
+
+@dataclass(frozen=True, slots=True)
+class Group(_Record):
+    """An app's reports in one bucket, across versions, named after its first report.
+
+    `total` and `last_at` are the folded part of the counts: `Counts.pending`
+    has what came since (see counts.py).
+    """
+
+    group_id: int
+    app_id: str
+    app_number: int
+    bucket_id: str
+    created_at: str
+    last_at: str
+    last_version_id: int
+    total: int = 0
+    status: int = OPEN
+    exception_type: str | None = None
+    reason: str | None = None
+    class_name: str | None = None
+    method: str | None = None
+    file: str | None = None
+    line: int | None = None
+    updated_at: str | None = None
+    ticket_url: str | None = None
+
+    def item(self) -> Item:
+        return _placed(
+            keys.group(self.group_id),
+            self.attributes(),
+            app_pk=keys.groups_of_app(self.app_id),
+            app_sk=sortable(self.group_id),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupVersion(_Record):
+    """The part of a group that crashed in one version; made and changed by folding only."""
+
+    group_id: int
+    version_id: int
+    total: int
+    first_at: str
+    last_at: str
+
+    def index(self) -> dict[str, Value]:
+        return {
+            "app_pk": keys.groups_of_version(self.version_id),
+            "app_sk": sortable(self.group_id),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter(_Record):
+    """A payload that could not be made into a report, and why."""
+
+    report_id: int
+    reason: str
+    failed_at: str
+    app_id: str | None = None
+    door: str | None = None
+
+    def item(self) -> Item:
+        return _placed(keys.deadletter(self.report_id), self.attributes())
