@@ -1,0 +1,66 @@
+"""Whose code a frame is: the app's own, or its platform's, runtime's or framework's.
+
+The tables hold what ships with a platform or language, and the few libraries
+that stand between nearly every app and its platform. A library that only some
+apps use counts as the app's own code: leaving it out would empty more stacks
+than it would clean.
+"""
+
+from __future__ import annotations
+
+import re
+
+# The final dot keeps `javassist.` from beginning with `java`.
+NOT_IN_APP_PREFIXES = (
+    # Java's platform, and what the JDK calls its inside
+    "java.", "javax.", "jakarta.", "jdk.", "sun.", "com.sun.", "com.oracle.", "com.ibm.", "j$.",
+    # Android's framework, with the packages it brings along from elsewhere
+    "android.", "androidx.", "com.android.", "dalvik.", "libcore.", "art.", "org.json.",
+    "org.apache.http.", "org.apache.harmony.",
+    "org.xml.", "org.w3c.", "org.xmlpull.", "org.kxml2.", "org.ccil.cowan.", "junit.",
+    "org.junit.", "vendor.", "com.qualcomm.", "com.mediatek.",
+    "com.samsung.android.", "com.huawei.android.", "miui.", "com.miui.",
+    # Google's libraries between app and system
+    "com.google.android.gms.", "com.google.android.material.", "com.google.firebase.",
+    "com.google.common.", "dagger.", "com.google.android.play.",
+    # Kotlin, Scala, Groovy, Clojure: their runtimes
+    "kotlin.", "kotlinx.", "_COROUTINE.", "scala.", "groovy.", "org.codehaus.groovy.", "clojure.",
+    # Plumbing that carries a call without deciding anything
+    "rx.", "io.reactivex.", "okhttp3.", "okio.", "retrofit2.", "com.squareup.okhttp.",
+    "com.facebook.react.", "io.netty.",
+    "org.springframework.", "org.apache.catalina.", "org.apache.tomcat.", "org.eclipse.jetty.",
+    # .NET, Mono and Xamarin
+    "System.", "Microsoft.", "Mono.", "MonoTouch.", "MonoDroid.", "Xamarin.", "Android.",
+    "AndroidX.", "Java.", "Javax.", "Kotlin.", "Windows.",
+    "Foundation.", "UIKit.", "ObjCRuntime.", "Internal.", "Interop.", "mono.",
+    # Crash reporters see every crash of the app and cause few
+    "net.hockeyapp.android.", "HockeyApp.", "com.microsoft.appcenter.", "com.crashlytics.",
+)  # fmt: skip
+
+# Xamarin's generated Java classes, which only hand a call over to managed code.
+_CALLABLE_WRAPPER = re.compile(r"(?:crc64[0-9a-f]{16}|md5[0-9a-f]{32})\.")
+
+_SYSTEM_PATHS = (
+    "/system/", "/system_ext/", "/apex/", "/vendor/", "/product/", "/odm/", "/oem/", "/usr/",
+    "/lib/", "/lib64/", "/data/dalvik-cache/", "[", "<", "linux-", "/memfd:", "/dev/ashmem/",
+)  # fmt: skip
+_RUNTIME_LIBRARIES = frozenset({
+    "libc.so", "libm.so", "libdl.so", "liblog.so", "libart.so", "libdvm.so", "libc++_shared.so",
+    "libmonosgen-2.0.so", "libmonodroid.so", "libmono-android.release.so", "libxamarin-app.so",
+    "libhermes.so", "libandroid_runtime.so", "linker", "linker64",
+})  # fmt: skip
+
+
+def is_app_code(function: str, package: str | None = None) -> bool:
+    """Whether the fully qualified name is the app's: of its package, or of nobody in the table."""
+    if package is not None and function.startswith(package + "."):
+        return True
+    if function.startswith(NOT_IN_APP_PREFIXES):
+        return False
+    return not (function.startswith(("crc64", "md5")) and _CALLABLE_WRAPPER.match(function))
+
+
+def is_app_library(path: str) -> bool:
+    """Whether a native library is the app's, by where Android keeps it."""
+    name = path.rpartition("/")[2].rpartition("!")[2]
+    return not path.startswith(_SYSTEM_PATHS) and name not in _RUNTIME_LIBRARIES
