@@ -130,7 +130,8 @@ class ItemTooLarge(CrashbucketError):
 
 
 class InvalidBatch(CrashbucketError):
-    """More than `MAX_BATCH_ITEMS` operations, none at all, or one item named twice."""
+    """More than `MAX_BATCH_ITEMS` operations, none at all, one item named twice, or one the table
+    cannot hold (a float, an integer beyond 64 bits, an empty key, a counter that is no number)."""
 
 
 class InvalidCursor(CrashbucketError):

@@ -1,0 +1,1 @@
+"""The embedded store: SQLite and files in one folder, no AWS account."""
