@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from chalicelib.storage.ports import (
     EXPIRES_AT,
     MAX_BATCH_ITEMS,
+    Delete,
     InvalidBatch,
     Item,
     Key,
@@ -63,6 +64,8 @@ def needs_transaction(operations: Sequence[Operation]) -> bool:
             return conditional
         case Update(add=add, require=require, must_exist=must_exist):
             return bool(add or require or must_exist)
+        case Delete(must_exist=must_exist):
+            return must_exist
         case _:
             return True
 

@@ -18,6 +18,8 @@ def checked_blob_key(key: str) -> str:
         problem = "has an empty or relative part"
     elif "\\" in key or not all(map(_is_plain, key)):
         problem = "has a backslash or a control character"
+    elif "${filename}" in key:
+        problem = "has ${filename}, which S3 would replace in an upload form"
     else:
         return key
     raise InvalidRequest({"key": [problem]})

@@ -1,0 +1,1 @@
+"""The store on AWS: DynamoDB, S3 and SQS. boto3 is imported in this folder only."""
