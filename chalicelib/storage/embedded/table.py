@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from chalicelib.storage.batches import KeyPair, checked_keys, checked_read_keys, same_value
 from chalicelib.storage.cursors import decode_cursor, encode_cursor, query_digest
