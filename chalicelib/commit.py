@@ -205,9 +205,15 @@ def _type_of(report: Report) -> str | None:
 
 
 def _reason_of(report: Report) -> str | None:
-    """The innermost reason that says something."""
-    reasons = (entry.reason for entry in reversed(report.exceptions) if entry.reason)
-    return next(reasons, report.reason)
+    """The line that states the innermost exception, as its platform writes it."""
+    innermost = report.innermost
+    kind = innermost.type if innermost else report.exception_type
+    reason = innermost.reason if innermost else report.reason
+    if not (kind and reason):
+        return reason or kind
+    if innermost and report.platform in {"ios", "macos"}:
+        return f"*** Terminating app due to uncaught exception '{kind}', reason: '{reason}'"
+    return f"{kind}: {reason}"
 
 
 def _cut(text: str | None, limit: int = _MAX_NAME_CHARS) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Literal, Self, cast, get_args
+from typing import Literal, Self, get_args
 
 from chalicelib.errors import CrashbucketError
 
@@ -20,34 +20,35 @@ class InvalidSetting(CrashbucketError):
     """An environment variable has a value that the setting cannot take."""
 
 
-def _setting(default: object, doc: str) -> object:
-    return field(default=default, metadata={"doc": doc})
+def _doc(text: str) -> dict[str, str]:
+    return {"doc": text}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One field a setting; its variable is `CRASHBUCKET_` and the field's name in capitals."""
 
-    store: StoreKind = cast(
-        StoreKind,
-        _setting("embedded", "`embedded` (files in `data`) or `aws` (DynamoDB, S3, SQS)"),
+    store: StoreKind = field(
+        default="embedded",
+        metadata=_doc("`embedded` (files in `data`) or `aws` (DynamoDB, S3, SQS)"),
     )
-    data: str = cast(str, _setting("data", "folder of the embedded store"))
-    base_url: str = cast(
-        str, _setting("", "URL that clients reach the service under; empty: as each request says")
+    data: str = field(default="data", metadata=_doc("folder of the embedded store"))
+    base_url: str = field(
+        default="",
+        metadata=_doc("URL that clients reach the service under; empty: as each request says"),
     )
-    table: str = cast(str, _setting("crashbucket", "name of the DynamoDB table"))
-    bucket: str = cast(str, _setting("crashbucket", "name of the S3 bucket"))
-    queue_url: str = cast(str, _setting("", "URL of the SQS queue that S3 notifies"))
-    dead_letter_queue_url: str = cast(str, _setting("", "URL of its dead-letter queue"))
-    max_body_bytes: int = cast(
-        int, _setting(20_000_000, "largest request body, in bytes, before and after gunzip")
+    table: str = field(default="crashbucket", metadata=_doc("name of the DynamoDB table"))
+    bucket: str = field(default="crashbucket", metadata=_doc("name of the S3 bucket"))
+    queue_url: str = field(default="", metadata=_doc("URL of the SQS queue that S3 notifies"))
+    dead_letter_queue_url: str = field(default="", metadata=_doc("URL of its dead-letter queue"))
+    max_body_bytes: int = field(
+        default=20_000_000, metadata=_doc("largest request body, in bytes, before and after gunzip")
     )
-    max_deliveries: int = cast(
-        int, _setting(5, "deliveries of one event before it becomes a dead letter")
+    max_deliveries: int = field(
+        default=5, metadata=_doc("deliveries of one event before it becomes a dead letter")
     )
-    visibility_s: int = cast(
-        int, _setting(60, "seconds a worker has for a batch before it is delivered again")
+    visibility_s: int = field(
+        default=60, metadata=_doc("seconds a worker has for a batch before it is delivered again")
     )
 
     @classmethod

@@ -204,56 +204,58 @@ class _Span:
 
 
 class _Changes:
-    """What a set of rows changes, by item."""
+    """What a set of deltas changes, by item."""
 
     def __init__(self, app_id: str) -> None:
         self._app = keys.app_partition(app_id)
         self.counters: dict[Key, dict[str, int]] = {}
         self.spans: dict[Key, _Span] = {}
 
-    def take(self, delta: Item) -> None:
-        new_groups = cast(int, delta.get("new_groups", 0))
-        for row in _rows(delta):
-            version = keys.version_partition(row.version_id)
-            group = keys.group_partition(row.group_id)
-            for partition in (self._app, version):
-                self._add(keys.totals(partition), "total", row.reports)
-            for partition in (self._app, version, group):
-                self._add(keys.days(partition, row.day[:7]), f"d{row.day[8:]}", row.reports)
-            self._span(keys.group(row.group_id), row, in_version=False)
-            self._span(keys.group_version(row.group_id, row.version_id), row, in_version=True)
+    def take(self, rows: Sequence[Row], new_groups: int, room: int) -> bool:
+        """Take a whole delta, unless the changed items would then be more than `room`."""
+        counted = [(key, name, row.reports) for row in rows for key, name in self._counters_of(row)]
         if new_groups:
-            self._add(keys.totals(self._app), "groups", new_groups)
+            counted.append((keys.totals(self._app), "groups", new_groups))
+        spanned = [
+            (key, row)
+            for row in rows
+            for key in (
+                keys.group(row.group_id),
+                keys.group_version(row.group_id, row.version_id),
+            )
+        ]
+        new = {key for key, _, _ in counted if key not in self.counters}
+        new.update(key for key, _ in spanned if key not in self.spans)
+        if len(self.counters) + len(self.spans) + len(new) > room:
+            return False
+        for key, name, reports in counted:
+            counters = self.counters.setdefault(key, {})
+            counters[name] = counters.get(name, 0) + reports
+        for key, row in spanned:
+            span = self.spans.get(key)
+            if span is None:
+                self.spans[key] = _Span(row, in_version=key.sk != "group")
+            else:
+                span.take(row)
+        return True
 
-    def _add(self, key: Key, name: str, count: int) -> None:
-        counters = self.counters.setdefault(key, {})
-        counters[name] = counters.get(name, 0) + count
-
-    def _span(self, key: Key, row: Row, in_version: bool) -> None:
-        span = self.spans.get(key)
-        if span is None:
-            self.spans[key] = _Span(row, in_version)
-        else:
-            span.take(row)
-
-    def __len__(self) -> int:
-        return len(self.counters) + len(self.spans)
+    def _counters_of(self, row: Row) -> Iterator[tuple[Key, str]]:
+        version = keys.version_partition(row.version_id)
+        yield keys.totals(self._app), "total"
+        yield keys.totals(version), "total"
+        for partition in (self._app, version, keys.group_partition(row.group_id)):
+            yield keys.days(partition, row.day[:7]), f"d{row.day[8:]}"
 
 
 def _changes_that_fit(app_id: str, deltas: Sequence[Item]) -> tuple[_Changes, list[Delete]]:
     """The changes of as many deltas, from the first on, as one batch can hold."""
-    fitting = len(deltas)
-    while True:
-        changes = _Changes(app_id)
-        for delta in deltas[:fitting]:
-            changes.take(delta)
-        if len(changes) + fitting <= MAX_BATCH_ITEMS:
+    changes = _Changes(app_id)
+    taken: list[Delete] = []
+    for delta in deltas:
+        rows, new_groups = tuple(_rows(delta)), cast(int, delta.get("new_groups", 0))
+        if not changes.take(rows, new_groups, MAX_BATCH_ITEMS - len(taken) - 1):
             break
-        fitting -= 1 + (len(changes) + fitting - MAX_BATCH_ITEMS) // (6 * MAX_ROWS_PER_DELTA)
-    taken = [
-        Delete(Key(cast(str, delta["pk"]), cast(str, delta["sk"])), must_exist=True)
-        for delta in deltas[:fitting]
-    ]
+        taken.append(Delete(Key(cast(str, delta["pk"]), cast(str, delta["sk"])), must_exist=True))
     return changes, taken
 
 

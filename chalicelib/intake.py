@@ -30,7 +30,3 @@ class Intake:
             except BlobExists:  # another process made the same id in the same millisecond
                 continue
             return report_id
-
-    def is_waiting(self, report_id: int) -> bool:
-        """Whether a payload of this id was accepted (and not yet removed)."""
-        return self._blobs.size(keys.raw_blob(report_id)) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from chalicelib.model import ExceptionInfo, Frame, Report
 
@@ -48,7 +49,7 @@ def normalise(report: Report) -> Stack:
     if not types and report.exception_type:
         types = [report.exception_type]
     reason = next((entry.reason for entry in chain if entry.reason), report.reason)
-    names = [_frame_name(frame) for frame in _own_frames(chain, report)]
+    names = _own_frames(chain, report)
     return Stack(
         types=tuple(types),
         frames=tuple(_without_recursion(names)[:MAX_FRAMES]),
@@ -56,21 +57,18 @@ def normalise(report: Report) -> Stack:
     )
 
 
-def _own_frames(chain: list[ExceptionInfo], report: Report) -> tuple[Frame, ...]:
-    """The frames of the report's stack; an enclosing exception repeats none of its cause's.
+def _own_frames(chain: list[ExceptionInfo], report: Report) -> list[str]:
+    """The names of the report's frames; an enclosing exception repeats none of its cause's.
 
     Whether a runtime writes the shared outer frames again or as "... 12 more"
     must not matter, so they are dropped from the enclosing exceptions.
     """
-    if not any(entry.frames for entry in chain):
-        return report.stack
-    frames: list[Frame] = []
-    seen: set[str] = set()
+    names: list[str] = []
     for entry in chain:
-        own = [frame for frame in entry.frames if _frame_name(frame) not in seen]
-        frames.extend(own)
-        seen.update(_frame_name(frame) for frame in own)
-    return tuple(frames)
+        seen = frozenset(names)
+        own = (_frame_name(frame) for frame in entry.frames)
+        names.extend(name for name in own if name not in seen)
+    return names or [_frame_name(frame) for frame in report.stack]
 
 
 _COUNTERS = re.compile(
@@ -96,12 +94,9 @@ def _frame_name(frame: Frame) -> str:
     return "?"
 
 
+@lru_cache(maxsize=65_536)  # an app's crashes show the same few thousand functions
 def _plain_function(function: str) -> str:
-    if "$" in function or "_" in function or "." in function:
-        function = _COUNTERS.sub(_without_counter, function)
-    if any(char.isdigit() for char in function):
-        function = _GENERATED.sub("#", function)
-    return function
+    return _GENERATED.sub("#", _COUNTERS.sub(_without_counter, function))
 
 
 def _without_counter(match: re.Match[str]) -> str:

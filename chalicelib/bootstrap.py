@@ -1,0 +1,80 @@
+"""The one place that chooses adapters and puts the parts together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.accounts import Accounts
+from chalicelib.bucketing.engine import Bucketing
+from chalicelib.config import Settings
+from chalicelib.counts import Counts
+from chalicelib.formats import log
+from chalicelib.ids import IdSource
+from chalicelib.intake import Intake
+from chalicelib.processing import Processor
+from chalicelib.queries.crashes import CrashQueries
+from chalicelib.queries.groups import GroupQueries
+from chalicelib.storage.ports import Blobs, Queue, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a door, a worker or the command line calls."""
+
+    settings: Settings
+    table: Table
+    blobs: Blobs
+    queue: Queue
+    accounts: Accounts
+    intake: Intake
+    processor: Processor
+    counts: Counts
+    groups: GroupQueries
+    crashes: CrashQueries
+
+
+def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
+    """The services over the given adapters."""
+    ids = IdSource()
+    accounts = Accounts(table, ids)
+    counts = Counts(table)
+    return Services(
+        settings=settings,
+        table=table,
+        blobs=blobs,
+        queue=queue,
+        accounts=accounts,
+        intake=Intake(blobs, ids),
+        processor=Processor(table, blobs, Bucketing(table), ids, log.parse, accounts.find_app),
+        counts=counts,
+        groups=GroupQueries(table, counts),
+        crashes=CrashQueries(table, blobs),
+    )
+
+
+def connect(settings: Settings) -> Services:
+    """The services over the store that the settings name."""
+    if settings.store == "aws":
+        from chalicelib.storage import aws  # noqa: PLC0415 - boto3 costs 200 ms of a start
+
+        return build(settings, *aws.connect(settings))
+    from chalicelib.storage import embedded  # noqa: PLC0415 - not there in a deployed package
+
+    return build(settings, *embedded.connect(settings))
+
+
+_current: Services | None = None
+
+
+def services() -> Services:
+    """The services of this process: those in use, else as its environment says."""
+    global _current  # noqa: PLW0603 - one process, one composition
+    if _current is None:
+        _current = connect(Settings.from_environment())
+    return _current
+
+
+def use(chosen: Services | None) -> None:
+    """Make these the services of this process (None: choose anew from the environment)."""
+    global _current  # noqa: PLW0603
+    _current = chosen

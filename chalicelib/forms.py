@@ -1,0 +1,107 @@
+"""Form bodies, multipart and urlencoded, with every size bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from chalicelib.errors import InvalidRequest
+
+_MAX_PARTS = 64  # the richest client sends about 30
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of a form; `filename` is None unless the client named a file."""
+
+    data: bytes
+    filename: str | None = None
+    content_type: str = "application/octet-stream"
+    charset: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The value as text: in the part's charset if Python knows it, else UTF-8."""
+        try:
+            return self.data.decode(self.charset or "utf-8", "replace")
+        except LookupError:
+            return self.data.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The fields of a form; of a field sent twice, the first counts."""
+
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.parts
+
+    def get(self, name: str) -> Part | None:
+        return self.parts.get(name)
+
+    def text(self, name: str) -> str:
+        """The field as text, stripped; empty when it was not sent."""
+        part = self.parts.get(name)
+        return part.text.strip() if part else ""
+
+
+def parse(content_type: str | None, body: bytes) -> Form:
+    """The form in a body; empty when the content type is no form's.
+
+    Raises `InvalidRequest` for a multipart body that is damaged or cut off.
+    """
+    kind, options = parse_options_header(content_type or "")
+    if kind == "multipart/form-data":
+        return Form(_multipart(options.get("boundary", ""), body))
+    if kind == "application/x-www-form-urlencoded":
+        return Form(_urlencoded(body))
+    return Form()
+
+
+def _multipart(boundary: str, body: bytes) -> dict[str, Part]:
+    parts: dict[str, Part] = {}
+    segment: MultipartSegment | None = None
+    chunks: list[bytes] = []
+    try:
+        with PushMultipartParser(
+            boundary, content_length=len(body), max_segment_count=_MAX_PARTS
+        ) as parser:
+            for event in (*parser.parse(body), *parser.parse(b"")):
+                if isinstance(event, MultipartSegment):
+                    segment, chunks = event, []
+                elif event is not None:
+                    chunks.append(bytes(event))
+                elif segment is not None:
+                    parts.setdefault(segment.name or "", _part(segment, b"".join(chunks)))
+    except MultipartError as error:
+        raise InvalidRequest({"body": [f"is no complete multipart form: {error}"]}) from error
+    return parts
+
+
+def _part(segment: MultipartSegment, data: bytes) -> Part:
+    return Part(
+        data,
+        segment.filename,
+        segment.content_type or "application/octet-stream",
+        segment.charset,
+    )
+
+
+def _urlencoded(body: bytes) -> dict[str, Part]:
+    try:
+        pairs = parse_qsl(
+            body.decode("latin-1"),
+            keep_blank_values=True,
+            encoding="latin-1",
+            max_num_fields=_MAX_PARTS,
+        )
+    except ValueError as error:
+        raise InvalidRequest({"body": [f"is no urlencoded form: {error}"]}) from error
+    parts: dict[str, Part] = {}
+    for name, value in pairs:
+        parts.setdefault(name, Part(value.encode("latin-1")))
+    return parts

@@ -1,0 +1,80 @@
+"""What every door needs: the request's parts, who asks, and answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalice.app import Request, Response
+
+from chalicelib import forms
+from chalicelib.bootstrap import Services, services
+from chalicelib.forms import Form
+from chalicelib.http_body import inflate
+
+ANY_TYPE = ["*/*", "text/plain", "application/json"]
+"""Content types of a route that takes whatever a client sends (Chalice knows no wildcard)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as a door sees it: body inflated and bounded, form parsed."""
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    form: Form
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name) or ""
+
+    def parameter(self, name: str) -> str | None:
+        """A parameter from the query or, as some clients send it, from the form."""
+        value = self.query.get(name)
+        if value is None and name in self.form:
+            value = self.form.text(name)
+        return value
+
+    @property
+    def token(self) -> str | None:
+        """The token in `X-HockeyAppToken` or `Authorization: Bearer`, at every door alike."""
+        direct = self.header("x-hockeyapptoken").strip()
+        if direct:
+            return direct
+        kind, _, value = self.header("authorization").partition(" ")
+        return value.strip() or None if kind.lower() == "bearer" else None
+
+
+def incoming(request: Request) -> Incoming:
+    """Raises `PayloadTooLarge` or `InvalidRequest` for a body that cannot be taken."""
+    headers = request.headers
+    body = request.raw_body or b""
+    limit = services().settings.max_body_bytes
+    body = inflate(body, headers.get("content-encoding"), limit)
+    return Incoming(
+        method=request.method,
+        headers=headers,
+        query=dict(request.query_params or {}),
+        body=body,
+        form=forms.parse(headers.get("content-type"), body),
+    )
+
+
+def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(
+        json.dumps(body, ensure_ascii=False),
+        status_code=status,
+        headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
+    )
+
+
+def text_answer(
+    body: str, status: int = 200, content_type: str = "text/plain; charset=utf-8"
+) -> Response:
+    return Response(body, status_code=status, headers={"Content-Type": content_type})
+
+
+__all__ = ["ANY_TYPE", "Incoming", "Services", "incoming", "json_answer", "services", "text_answer"]

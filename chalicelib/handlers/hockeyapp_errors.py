@@ -1,0 +1,54 @@
+"""Failures in the shape and with the status of the HockeyApp API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from chalice.app import Response
+
+from chalicelib.errors import (
+    CrashbucketError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    Unauthenticated,
+)
+from chalicelib.handlers.common import json_answer
+
+P = ParamSpec("P")
+
+
+def hockeyapp_errors(view: Callable[P, Response]) -> Callable[P, Response]:
+    """Answer every failure that a client can cause as `{"errors": {FIELD: [...]}}`."""
+
+    @wraps(view)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
+        try:
+            return view(*args, **kwargs)
+        except CrashbucketError as error:
+            status, errors = _told(error)
+            return json_answer({"errors": errors}, status)
+
+    return answered
+
+
+def _told(error: CrashbucketError) -> tuple[int, dict[str, list[str]]]:
+    match error:
+        case Unauthenticated():
+            return 401, {"credentials": [str(error)]}
+        case Forbidden():
+            return 403, {"credentials": [str(error)]}
+        case NotFound():
+            return 404, {error.kind.replace(" ", "_"): ["not found"]}
+        case InvalidRequest():
+            return 422, {name: list(texts) for name, texts in error.fields.items()}
+        case PayloadTooLarge():
+            return 413, {
+                error.field: [
+                    f"is too large: {error.size_bytes} bytes, the limit is {error.limit_bytes}"
+                ]
+            }
+    raise error

@@ -1,0 +1,166 @@
+"""Our values in the shapes of the HockeyApp documents.
+
+Beside the documented keys stand those that real API clients demand
+(`grouping_hash`, `grouping_type`, `pattern`, `exception_type`, ...).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from chalicelib import clock
+from chalicelib.errors import InvalidRequest
+from chalicelib.handlers.common import Incoming
+from chalicelib.queries.groups import CountedGroup
+from chalicelib.queries.paging import MAX_PAGES, PER_PAGE_CHOICES, Listing, Paging
+from chalicelib.records import RESOLVED, App, StoredReport, Version
+
+T = TypeVar("T")
+
+
+def app(entry: App) -> dict[str, Any]:
+    return {
+        "id": entry.number,
+        "title": entry.name,
+        "bundle_identifier": entry.bundle_id,
+        "public_identifier": entry.app_id,
+        "platform": entry.platform,
+        "created_at": clock.stored_to_wire(entry.created_at),
+        "updated_at": clock.stored_to_wire(entry.created_at),
+        "device_family": None,
+        "minimum_os_version": None,
+        "release_type": 0,
+        "status": 2,
+        "role": 0,
+    }
+
+
+def version(entry: Version, owner: App) -> dict[str, Any]:
+    created_at = clock.stored_to_wire(entry.created_at)
+    return {
+        "id": entry.version_id,
+        "app_id": owner.number,
+        "app_owner": "",
+        "title": owner.name,
+        "version": entry.number,
+        "shortversion": entry.name,
+        "timestamp": int(datetime.fromisoformat(created_at).timestamp()),
+        "created_at": created_at,
+        "updated_at": created_at,
+        "appsize": 0,
+        "notes": "",
+        "status": 1,
+        "mandatory": False,
+        "external": False,
+        "block_crashes": False,
+        "restricted_to_tags": False,
+        "config_url": "",
+        "download_url": None,
+        "device_family": None,
+        "minimum_os_version": None,
+        "expired_at": None,
+        "sdk_version": None,
+        "uuids": None,
+    }
+
+
+def group(entry: CountedGroup) -> dict[str, Any]:
+    stored = entry.group
+    return {
+        "id": stored.group_id,
+        "app_id": stored.app_number,
+        "app_version_id": entry.version.version_id,
+        "number_of_crashes": entry.total,
+        "created_at": clock.stored_to_wire(entry.first_at),
+        "updated_at": clock.stored_to_wire(max(entry.last_at, stored.updated_at or "")),
+        "last_crash_at": clock.stored_to_wire(entry.last_at),
+        "bundle_short_version": entry.version.name,
+        "bundle_version": entry.version.number,
+        "status": stored.status,
+        "fixed": stored.status == RESOLVED,
+        "file": stored.file,
+        "class": stored.class_name or ("-" if stored.method else None),
+        "method": stored.method,
+        "line": None if stored.line is None else str(stored.line),
+        "reason": stored.reason,
+        "exception_type": stored.exception_type,
+        "grouping_hash": stored.bucket_id,
+        "grouping_type": 0,
+        "pattern": None,
+        "ticket_url": stored.ticket_url,
+    }
+
+
+def crash(report: StoredReport) -> dict[str, Any]:
+    received_at = clock.stored_to_wire(report.date)
+    return {
+        "id": report.report_id,
+        "app_id": report.app_number,
+        "app_version_id": report.version_id,
+        "crash_reason_id": report.group_id,
+        "created_at": received_at,
+        "updated_at": received_at,
+        "oem": report.oem or "",
+        "model": report.model or "",
+        "bundle_version": report.bundle_version,
+        "bundle_short_version": report.bundle_short_version,
+        "contact_string": report.contact or "",
+        "user_string": report.user or "",
+        "os_version": report.os_version or "",
+        "jail_break": report.jail_break,
+        "has_log": True,
+        "has_description": report.has_description,
+    }
+
+
+def listing(listed: Listing[T], **entries: Any) -> dict[str, Any]:
+    """A page as the document frames it: the entries, then where we are."""
+    return {
+        **entries,
+        "total_entries": listed.total_entries,
+        "total_pages": listed.total_pages,
+        "per_page": listed.paging.per_page,
+        "status": "success",
+        "current_page": listed.paging.page,
+    }
+
+
+def paging(request: Incoming) -> Paging:
+    """The page asked for; below 1 is 1, as one client counts from 0."""
+    page = _whole_number(request, "page", 1)
+    per_page = _whole_number(request, "per_page", PER_PAGE_CHOICES[0])
+    wrong: dict[str, list[str]] = {}
+    if page > MAX_PAGES:
+        wrong["page"] = [f"must not be above {MAX_PAGES}; use per_page=100 or a search"]
+    if per_page not in PER_PAGE_CHOICES:
+        wrong["per_page"] = [f"must be one of {', '.join(map(str, PER_PAGE_CHOICES))}"]
+    if wrong:
+        raise InvalidRequest(wrong)
+    return Paging(max(page, 1), per_page)
+
+
+def choice(request: Incoming, name: str, choices: tuple[T, ...]) -> T:
+    """A parameter that takes one of some words; the first is the default."""
+    value = request.parameter(name)
+    if not value:
+        return choices[0]
+    for known in choices:
+        if value == known:
+            return known
+    raise InvalidRequest({name: [f"must be one of {', '.join(map(str, choices))}"]})
+
+
+def identifier(text: str) -> int:
+    """An id from a path; -1, which nothing has, for anything that is no id."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else -1
+
+
+def _whole_number(request: Incoming, name: str, default: int) -> int:
+    value = (request.parameter(name) or "").strip()
+    if not value:
+        return default
+    digits = value.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+        raise InvalidRequest({name: ["must be a whole number"]})
+    return int(value)

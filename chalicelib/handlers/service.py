@@ -1,0 +1,15 @@
+"""Routes that belong to no API: health."""
+
+from __future__ import annotations
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.handlers.common import json_answer, services
+
+routes = Blueprint(__name__)
+
+
+@routes.route("/healthz", methods=["GET"])
+def healthz() -> Response:
+    """200 as long as the store answers; `waiting` is the number of reports not yet processed."""
+    return json_answer({"status": "ok", "waiting": services().queue.depth()})
