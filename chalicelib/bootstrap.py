@@ -55,12 +55,29 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
 def connect(settings: Settings) -> Services:
     """The services over the store that the settings name."""
     if settings.store == "aws":
-        from chalicelib.storage import aws  # noqa: PLC0415 - boto3 costs 200 ms of a start
+        return _on_aws(settings)
+    return _embedded(settings)
 
-        return build(settings, *aws.connect(settings))
-    from chalicelib.storage import embedded  # noqa: PLC0415 - not there in a deployed package
 
-    return build(settings, *embedded.connect(settings))
+def _on_aws(settings: Settings) -> Services:
+    from chalicelib.storage.aws import store as aws  # noqa: PLC0415 - boto3 costs 200 ms of a start
+
+    store = aws.open_store(
+        table=settings.table,
+        bucket=settings.bucket,
+        queue_url=settings.queue_url,
+        dead_letters_url=settings.dead_letter_queue_url or None,
+    )
+    return build(settings, store.table, store.blobs, store.queue)
+
+
+def _embedded(settings: Settings) -> Services:
+    from chalicelib.storage.embedded import store as embedded  # noqa: PLC0415 - not in a Lambda
+
+    store = embedded.open_store(
+        settings.data, base_url=settings.base_url, max_deliveries=settings.max_deliveries
+    )
+    return build(settings, store.table, store.blobs, store.queue)
 
 
 _current: Services | None = None
