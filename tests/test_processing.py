@@ -1,0 +1,173 @@
+"""The processing step: idempotent, atomic, exact, and stopped by nothing."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+from chalicelib import bootstrap, keys
+from chalicelib.bootstrap import Services
+from chalicelib.queries.paging import Paging
+from chalicelib.records import App
+from tests.crashes import ANDROID_EXAMPLE, android_log, drain, receive
+
+
+def total(services: Services, app: App) -> int:
+    pending = services.counts.pending(app.app_id)
+    return services.counts.total(keys.app_partition(app.app_id), pending.rows)
+
+
+def groups(services: Services, app: App) -> dict[str | None, int]:
+    listed = services.groups.of_app(app.app_id, Paging(per_page=100), "date", True)
+    return {entry.group.class_name: entry.total for entry in listed.entries}
+
+
+def test_the_documents_example_becomes_a_group_named_by_the_innermost_cause(
+    services: Services, app: App
+) -> None:
+    receive(services, app, ANDROID_EXAMPLE.encode())
+    drain(services)
+    listed = services.groups.of_app(app.app_id, Paging(), "date", True)
+    (entry,) = listed.entries
+    group = entry.group
+    assert (group.class_name, group.method) == ("org.json.JSONTokener", "nextCleanInternal")
+    assert (group.file, group.line) == ("JSONTokener.java", 112)
+    assert group.reason == "java.lang.NullPointerException"
+    assert entry.total == 1
+    assert entry.version.number == "33"
+
+
+def test_one_event_ten_times_gives_one_report_counted_once(services: Services, app: App) -> None:
+    report_id = receive(services, app, android_log())
+    outcomes = [services.processor.process([report_id]) for _ in range(10)]
+    assert [outcome.stored for outcome in outcomes] == [(report_id,)] + [()] * 9
+    assert all(outcome.already_stored == (report_id,) for outcome in outcomes[1:])
+    assert total(services, app) == 1
+
+
+def test_one_event_twice_in_one_batch_is_counted_once(services: Services, app: App) -> None:
+    report_id = receive(services, app, android_log())
+    assert services.processor.process([report_id, report_id]).stored == (report_id,)
+    assert total(services, app) == 1
+
+
+def test_events_in_any_order_from_several_workers_are_counted_once(
+    services: Services, app: App
+) -> None:
+    ids = [receive(services, app, android_log(f"cause{n % 7}")) for n in range(60)]
+    deliveries = ids * 5
+    random.Random(7).shuffle(deliveries)
+    batches = [deliveries[start : start + 13] for start in range(0, len(deliveries), 13)]
+
+    def work(batch: list[int]) -> int:
+        worker = bootstrap.build(
+            services.settings, services.table, services.blobs, services.queue
+        ).processor
+        stored = len(worker.process(batch).stored)
+        worker.fold()
+        return stored
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, batches)) == 60
+    assert total(services, app) == 60
+    assert sum(groups(services, app).values()) == 60
+    assert len(groups(services, app)) == 7
+
+
+def test_identical_new_stacks_at_the_same_moment_make_one_group(
+    services: Services, app: App
+) -> None:
+    ids = [receive(services, app, android_log("same")) for _ in range(16)]
+
+    def work(report_id: int) -> None:
+        bootstrap.build(
+            services.settings, services.table, services.blobs, services.queue
+        ).processor.process([report_id])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, ids))
+    assert groups(services, app) == {"de.codenauts.hockeyapp.Same": 16}
+    assert services.counts.total_groups(app.app_id, services.counts.pending(app.app_id)) == 1
+
+
+def test_groups_span_versions_and_each_version_has_its_part(services: Services, app: App) -> None:
+    for version in ("1", "2", "2"):
+        receive(services, app, android_log("same", version))
+    drain(services)
+    (entry,) = services.groups.of_app(app.app_id, Paging(), "date", True).entries
+    assert entry.total == 3
+    parts = {
+        version.number: services.groups.of_version(version, Paging(), "date", True).entries[0].total
+        for version in services.groups.versions(app.app_id)
+    }
+    assert parts == {"1": 1, "2": 2}
+    services.processor.fold()
+    assert services.groups.of_app(app.app_id, Paging(), "date", True).entries[0].total == 3
+
+
+def test_counts_are_the_same_before_and_after_folding(services: Services, app: App) -> None:
+    for number in range(40):
+        receive(services, app, android_log(f"cause{number % 9}", str(number % 3)))
+    drain(services)
+    before = groups(services, app)
+    assert services.counts.pending(app.app_id).rows
+    services.counts.fold_all(app.app_id)
+    assert not services.counts.pending(app.app_id).rows
+    assert groups(services, app) == before
+    assert total(services, app) == 40
+
+
+def test_a_payload_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(
+    services: Services, app: App
+) -> None:
+    bad = receive(services, app, b"\x00\x01\x02 no log at all")
+    good = receive(services, app, android_log())
+    outcome = services.processor.process([bad, good])
+    assert (outcome.stored, outcome.dead) == ((good,), (bad,))
+    (letter,) = services.crashes.dead_letters()
+    assert letter.report_id == bad
+    assert letter.app_id == app.app_id
+    assert letter.reason
+    assert total(services, app) == 1
+
+
+def test_a_dead_letter_can_be_replayed_after_a_fix(services: Services, app: App) -> None:
+    bad = receive(services, app, b"nothing to see")
+    services.processor.process([bad])
+    assert services.processor.replay(bad).dead == (bad,)
+    assert [letter.report_id for letter in services.crashes.dead_letters()] == [bad]
+    services.processor._parse = lambda _: services_parse(android_log())
+    assert services.processor.replay(bad).stored == (bad,)
+    assert not list(services.crashes.dead_letters())
+    assert total(services, app) == 1
+
+
+def services_parse(log: bytes):  # noqa: ANN201 - the parser's own type
+    from chalicelib.formats import log as log_format
+
+    return log_format.parse(log)
+
+
+def test_a_deleted_payload_is_passed_over(services: Services, app: App) -> None:
+    report_id = receive(services, app, android_log())
+    services.blobs.delete(keys.raw_blob(report_id))
+    assert services.processor.process([report_id]).gone == (report_id,)
+
+
+def test_a_batch_in_which_everything_is_new_still_fits(services: Services) -> None:
+    """Each crash with its own app, version, stack and group: the most a batch can hold."""
+    ids = []
+    for number in range(30):
+        own = services.accounts.create_app(f"app {number}")
+        ids.append(receive(services, own, android_log(f"cause{number}", str(number))))
+    assert len(services.processor.process(ids).stored) == 30
+
+
+def test_reports_without_frames_do_not_share_a_group_because_both_are_empty(
+    services: Services, app: App
+) -> None:
+    header = "Package: de.codenauts.hockeyapp\nVersion: 1\n\n"
+    for reason in ("java.lang.OutOfMemoryError", "java.lang.StackOverflowError"):
+        receive(services, app, f"{header}{reason}\n".encode())
+    drain(services)
+    assert len(services.groups.of_app(app.app_id, Paging(), "date", True).entries) == 2
