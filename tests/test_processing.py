@@ -142,7 +142,7 @@ def test_a_dead_letter_can_be_replayed_after_a_fix(services: Services, app: App)
     assert total(services, app) == 1
 
 
-def services_parse(log: bytes):  # noqa: ANN201 - the parser's own type
+def services_parse(log: bytes):
     from chalicelib.formats import log as log_format
 
     return log_format.parse(log)

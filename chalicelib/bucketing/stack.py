@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 
 from chalicelib.model import ExceptionInfo, Frame, Report
 
@@ -58,16 +59,18 @@ def normalise(report: Report) -> Stack:
 
 
 def _own_frames(chain: list[ExceptionInfo], report: Report) -> list[str]:
-    """The names of the report's frames; an enclosing exception repeats none of its cause's.
+    """The names of the report's frames, each cause without what it shares with its encloser.
 
-    Whether a runtime writes the shared outer frames again or as "... 12 more"
-    must not matter, so they are dropped from the enclosing exceptions.
+    Some runtimes write the shared outer frames of a cause again, some as
+    "... 12 more": that must not matter.
     """
+    stacks = [[_frame_name(frame) for frame in entry.frames] for entry in chain]
     names: list[str] = []
-    for entry in chain:
-        seen = frozenset(names)
-        own = (_frame_name(frame) for frame in entry.frames)
-        names.extend(name for name in own if name not in seen)
+    for inner, outer in zip_longest(stacks, stacks[1:], fillvalue=()):
+        shared = 0
+        while shared < min(len(inner), len(outer)) and inner[-1 - shared] == outer[-1 - shared]:
+            shared += 1
+        names.extend(inner[: len(inner) - shared])
     return names or [_frame_name(frame) for frame in report.stack]
 
 
@@ -77,7 +80,8 @@ _COUNTERS = re.compile(
     | lambda\$(\w*?)\$\d+     # JVM lambda methods: lambda$onCreate$3
     | \$\d+(?=[.$:(]|$)       # anonymous classes: Foo$1, Foo$2$1
     | (?<=_block_invoke)_?\d+ # Objective-C blocks: __foo_block_invoke_2
-    | (?<=[>_])__\d+(?=_)     # C# local functions and state machines: <Run>b__12_0
+    | (?<=>[a-z]__)\d+(?:_\d+)? # C# lambdas and state machines: <Run>b__12_0, <Run>d__5
+    | (?<=DisplayClass)\d+_\d+ # C# closures: <>c__DisplayClass3_0
     | \.(?:llvm|constprop|isra|part|cold)\.?\d*(?:\.\d+)* # clones a compiler made
     """,
     re.VERBOSE,
