@@ -10,7 +10,7 @@ blank line and no indentation.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from chalicelib.errors import FormatError
@@ -20,17 +20,15 @@ from chalicelib.formats.text import decode
 from chalicelib.model import AppBuild, Device, ExceptionInfo, OperatingSystem, Report, Thread
 
 MAX_HEADER_BYTES = 8 * 1024  # HockeySDK-Android reserves 5 kB for all headers
-MAX_HEADERS = 64
+MAX_HEADER_LINES = 64
 MAX_VALUE_CHARS = 1024
 
-_KNOWN = {
-    name.casefold(): name
-    for name in (
+_KNOWN_NAMES = (
         "Package", "Product-ID", "Version", "Version Code", "Version Name", "OS", "Android",
         "Android Build", "Windows", "Windows Phone",
         "Manufacturer", "Model", "Thread", "CrashReporter Key", "Start Date", "Date", "Format",
-    )
-}  # fmt: skip
+)  # fmt: skip
+_KNOWN = {name: name for name in _KNOWN_NAMES} | {name.casefold(): name for name in _KNOWN_NAMES}
 _UNKNOWN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9 _/-]{0,39}", re.ASCII)
 _EXCEPTION_NAME = ("Exception", "Error", "Throwable", "aused by", "message")
 _APPLE_HEADERS = ("Incident Identifier:", "Hardware Model:", "Report Version:", "Date/Time:")
@@ -45,7 +43,7 @@ Platform = Literal["android", "ios", "macos", "windows", "linux", "java", "dotne
 def read_header(raw: bytes) -> Mapping[str, str]:
     """The headers of a log by name, without those whose value is empty or `null`.
 
-    Reads at most 8 kB and 64 headers; values are cut to 1024 characters; the
+    Reads at most 8 kB and 64 lines; values are cut to 1024 characters; the
     first of two headers of one name counts. Known names come in the document's
     spelling, others as they are. Bytes that are not text have no headers.
     """
@@ -117,45 +115,37 @@ def parse(raw: bytes) -> Report:
 def _split(text: str) -> tuple[dict[str, str], int]:
     """The headers, and where the stack begins (characters).
 
-    The block ends at a blank line that no known header follows, or at a line
-    that is no header. Of an unknown `Name: value` directly above a frame we
-    believe that it is the exception's reason.
+    No known name, no headers. The block ends at a blank line that no known
+    header follows, or at a line that is no header. Of an unknown `Name: value`
+    directly above a frame we believe that it is the exception's reason.
     """
     headers: dict[str, str] = {}
-    seen = 0
-    blank = False
-    for start, line, following in _lines(text):
-        if not line:
-            blank = blank or seen > 0
-            continue
-        name, colon, value = line.partition(":")
-        known = _KNOWN.get(name.strip().casefold()) if len(name) < 64 else None
-        if not colon or (known is None and (blank or not _may_be_header(name, value, following))):
-            return headers, start
-        seen += 1
-        value = value.strip()
-        if value and value != "null" and len(headers) < MAX_HEADERS:
-            headers.setdefault(known or name.strip(), value[:MAX_VALUE_CHARS])
-    return headers, len(text)
-
-
-def _lines(text: str) -> Iterator[tuple[int, str, str]]:
-    """Offset, stripped line, and the beginning of the line after it, lazily."""
+    lines = text.split("\n", MAX_HEADER_LINES)
     start = 0
-    while start < len(text):
-        end = text.find("\n", start)
-        if end < 0:
-            end = len(text)
-        yield start, text[start:end].strip(), text[end + 1 : end + 64]
-        start = end + 1
+    seen = blank = False
+    for number, raw_line in enumerate(lines[:MAX_HEADER_LINES]):
+        line = raw_line.strip()
+        name, colon, value = line.partition(":")
+        known = _KNOWN.get(name) or (len(name) < 64 and _KNOWN.get(name.strip().casefold()))
+        if not line:
+            blank = seen
+        elif known and colon:
+            seen = True
+        elif blank or not colon or not _may_be_header(name, value, lines[number + 1 :]):
+            break
+        value = value.strip()
+        if value and value != "null":
+            headers.setdefault(known or name.strip(), value[:MAX_VALUE_CHARS])
+        start += len(raw_line) + 1
+    return (headers, start) if seen else ({}, 0)
 
 
-def _may_be_header(name: str, value: str, following: str) -> bool:
+def _may_be_header(name: str, value: str, following: Sequence[str]) -> bool:
     return (
         _UNKNOWN_NAME.fullmatch(name) is not None
         and not name.endswith(_EXCEPTION_NAME)
         and value[:1] in (" ", "\t", "")
-        and not following.lstrip().startswith(("at ", "---> "))
+        and not (following and following[0][:256].lstrip().startswith(("at ", "---> ")))
     )
 
 
@@ -203,11 +193,10 @@ def _platform(headers: Mapping[str, str], stack: StackText) -> Platform:
         return "android"
     if any(name.startswith(_DOTNET_PREFIXES) for name in names):
         return "dotnet"
-    # A JVM has no manufacturer: HockeyApp's own Java dialect is Android's.
-    is_java = any(name.startswith(_JAVA_PREFIXES) for name in names)
-    if is_java:
-        return "android" if "Manufacturer" in headers else "java"
-    return "other"
+    # A JVM has no manufacturer: the document's own dialect is Android's.
+    if "Manufacturer" in headers:
+        return "android"
+    return "java" if any(name.startswith(_JAVA_PREFIXES) for name in names) else "other"
 
 
 _SYSTEM_WORDS: tuple[tuple[str, Platform], ...] = (

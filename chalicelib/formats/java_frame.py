@@ -16,11 +16,13 @@ Sources: `StackTraceElement.toString` (Java SE 9 and later), Mono's and .NET's
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from chalicelib.formats.in_app import is_app_code, is_app_library
 from chalicelib.model import Frame
 
 MAX_NAME_CHARS = 2048  # generated Kotlin and generic .NET names reach about half of it
+_MAX_REMEMBERED_CHARS = 256  # with 4096 lines: a few MB at most
 _MAX_LINE_DIGITS = 9  # more is not a line number, and int() is quadratic in digits
 _MAX_ADDRESS_DIGITS = 16  # 64 bits
 _NO_FILE = frozenset({"Native Method", "Unknown Source", "", "Unknown", "<unknown>", "unknown"})
@@ -35,11 +37,29 @@ class NativeFrame:
     build_id: str | None
 
 
-def java_frame(text: str, package: str | None = None) -> Frame | None:
-    """The frame in a stripped line `at name(location)`, or None if it is not of that shape.
+def managed_frame(text: str, package: str | None = None) -> Frame | None:
+    """The frame in a stripped line `at ...` of the JVM, Mono or .NET, or None.
 
-    Everything cheap comes first: this runs for each line of each report.
+    Reports of one crash repeat their lines, so that equal lines share one frame.
     """
+    if len(text) <= _MAX_REMEMBERED_CHARS:
+        return _remembered_frame(text, package)
+    return _any_frame(text, package)
+
+
+def _any_frame(text: str, package: str | None) -> Frame | None:
+    if text[-1:] == "]":
+        shape, _, jar = text.rpartition(") ")
+        if jar[:1] in "~[" and jar[:3] != "[0x":  # logback: `at a.B.c(B.java:1) ~[b.jar:2]`
+            text = f"{shape})"
+    return java_frame(text, package) or dotnet_frame(text, package)
+
+
+_remembered_frame = lru_cache(maxsize=4096)(_any_frame)
+
+
+def java_frame(text: str, package: str | None = None) -> Frame | None:
+    """The frame in a stripped line `at name(location)`, or None if it is not of that shape."""
     name, paren, location = text[3:].partition("(")
     if not paren or location[-1:] != ")" or len(text) > MAX_NAME_CHARS:
         return None

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from chalicelib.formats.java_frame import dotnet_frame, java_frame, native_frame
+from chalicelib.formats.java_frame import managed_frame, native_frame
 from chalicelib.model import ExceptionInfo, Frame, Module
 
 MAX_FRAMES = 512  # per exception; what a stack overflow repeats tells nothing new
@@ -118,7 +118,7 @@ class _Reader:
                 if len(current.frames) >= MAX_FRAMES:
                     self._frames_left_out += 1
                     continue
-                frame = java_frame(stripped, package)
+                frame = managed_frame(stripped, package)
                 if frame is not None:
                     current.frames.append(frame)
                     current.seen_frame = True
@@ -158,11 +158,7 @@ class _Reader:
             text = text[:-4].rstrip()
         frame: Frame | None = None
         if text.startswith("at "):
-            frame = dotnet_frame(text, self._package)
-            if frame is None and text.endswith("]"):  # logback: `at a.B.c(B.java:1) ~[b.jar:2]`
-                frame = java_frame(text.rpartition(") ")[0] + ")", self._package)
-            elif frame is None:
-                frame = java_frame(text, self._package)
+            frame = managed_frame(text, self._package)
         else:
             native = native_frame(text.removeprefix("native: "))
             if native is not None:
@@ -223,7 +219,10 @@ class _Reader:
 
     def _message_line(self, draft: _Draft, text: str) -> None:
         """One more line of a message, unless the real header comes only now."""
-        if draft.type is None:
+        if draft.type is not None and draft.type.startswith("SIG"):
+            if not text.startswith("Abort message:"):
+                return  # registers and memory, which differ in each crash
+        elif draft.type is None:
             if signal := _SIGNAL.match(text):
                 draft.type, draft.reason, draft.reason_chars = signal[1], [text], len(text)
                 return

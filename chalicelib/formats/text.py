@@ -24,7 +24,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_DROP_CONTROLS = dict.fromkeys({*range(0x20), 0x7F, 0xFFFD} - {ord(c) for c in "\t\n\r\f\b\x1b"})
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r\f\b\x1b"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,13 @@ class DecodedText:
     notes: tuple[str, ...] = ()
 
 
-def decode(raw: bytes, limit_bytes: int = MAX_TEXT_BYTES) -> DecodedText:
-    """The text in `raw`: by its byte order mark, else UTF-8, else Latin-1.
+def decode(
+    raw: bytes, limit_bytes: int = MAX_TEXT_BYTES, declared: str | None = None
+) -> DecodedText:
+    """The text in `raw`: by its byte order mark, else as declared, else UTF-8, else Latin-1.
 
-    At most `limit_bytes` bytes are read. UTF-16 without a mark is known by its
+    At most `limit_bytes` bytes are read. `declared` is a Python codec that
+    holds ASCII as it is; it is tried before UTF-8. UTF-16 without a mark is known by its
     zero bytes. Text with more good UTF-8 sequences than bad ones keeps the bad
     ones as U+FFFD, other text is Latin-1. NULs at the end are padding and go,
     others become U+FFFD. "\\r\\n" and "\\r" become "\\n".
@@ -52,15 +55,26 @@ def decode(raw: bytes, limit_bytes: int = MAX_TEXT_BYTES) -> DecodedText:
     if len(raw) > limit_bytes:
         notes.append(f"only the first {limit_bytes} of {len(raw)} bytes were read")
         raw = raw[:limit_bytes]
-    text = _characters(raw, notes)
+    text = _declared(raw, declared) or _characters(raw, notes)
     if "\0" in text:
         text = text.rstrip("\0").replace("\0", "\ufffd")
     sample = text[:_SAMPLE_CHARS]
-    if len(sample) - len(sample.translate(_DROP_CONTROLS)) > _MAX_CONTROL_SHARE * len(sample):
+    encoded = sample.encode("utf-8", "replace")
+    controls = len(encoded) - len(encoded.translate(None, _CONTROLS)) + sample.count("\ufffd")
+    if controls > _MAX_CONTROL_SHARE * len(sample):
         raise FormatError("not text: too many control or damaged characters")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return DecodedText(text, tuple(notes))
+
+
+def _declared(raw: bytes, encoding: str | None) -> str | None:
+    if encoding is None or b"\0" in raw or raw.startswith(codecs.BOM_UTF8):
+        return None
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        return None  # a wrong declaration is as common as a wrong byte
 
 
 def _characters(raw: bytes, notes: list[str]) -> str:
