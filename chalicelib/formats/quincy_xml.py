@@ -237,7 +237,7 @@ def _typed(crash: DamagedCrash, notes: tuple[str, ...]) -> QuincyCrash:
         **values,
         # CDATA that a client nested and closed once is well-formed, with the inner mark as text.
         description=crash.values.get("description", "").replace("<![CDATA[", "").strip(),
-        log=crash.values.get("log", "").strip("\n"),
+        log=crash.values.get("log", "").strip(),
         uuids=tuple(
             BinaryUuid(*(part[:MAX_FIELD_CHARS] for part in parts))
             for parts in crash.uuids[:MAX_UUIDS]
