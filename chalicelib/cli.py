@@ -73,9 +73,7 @@ def main() -> None:
 @click.option("--demo", is_flag=True, help="Make a demo app and token once; print how to use them.")
 @_DATA
 @_told
-def serve(
-    host: str, port: int, workers: int, http: int, demo: bool, data: str | None
-) -> None:
+def serve(host: str, port: int, workers: int, http: int, demo: bool, data: str | None) -> None:
     """Run the service on this machine, without AWS."""
     from infra.serve import ServeOptions  # noqa: PLC0415 - the server is for this command only
     from infra.serve import serve as run  # noqa: PLC0415
