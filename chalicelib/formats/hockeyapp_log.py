@@ -35,7 +35,8 @@ _APPLE_HEADERS = ("Incident Identifier:", "Hardware Model:", "Report Version:", 
 _STACK_LINE = re.compile(r"^[ \t]*(?:at [^\s(]{1,512} ?\(|Caused by: |#\d\d pc )", re.M | re.ASCII)
 _ANDROID_PREFIXES = ("android.", "androidx.", "dalvik.", "com.android.", "mono.", "Android.")
 _DOTNET_PREFIXES = ("System.", "Microsoft.", "Windows.", "Xamarin.", "Mono.")
-_JAVA_PREFIXES = ("java.", "javax.", "kotlin.", "org.json.")
+_JAVA_PREFIXES = ("java.", "javax.", "kotlin.", "kotlinx.", "org.json.")
+_JAVA_FILES = (".java", ".kt", ".scala", ".groovy")
 
 Platform = Literal["android", "ios", "macos", "windows", "linux", "java", "dotnet", "other"]
 
@@ -189,14 +190,20 @@ def _platform(headers: Mapping[str, str], stack: StackText) -> Platform:
         if word in system:
             return platform
     names = list(_functions(stack.exceptions))
-    if stack.modules or any(name.startswith(_ANDROID_PREFIXES) for name in names):
+    if (
+        stack.modules
+        or headers.get("Format") == "Xamarin"
+        or any(name.startswith(_ANDROID_PREFIXES) for name in names)
+    ):
         return "android"
     if any(name.startswith(_DOTNET_PREFIXES) for name in names):
         return "dotnet"
     # A JVM has no manufacturer: the document's own dialect is Android's.
     if "Manufacturer" in headers:
         return "android"
-    return "java" if any(name.startswith(_JAVA_PREFIXES) for name in names) else "other"
+    files = (frame.file or "" for entry in stack.exceptions for frame in entry.frames)
+    is_java = any(name.startswith(_JAVA_PREFIXES) for name in names)
+    return "java" if is_java or any(file.endswith(_JAVA_FILES) for file in files) else "other"
 
 
 _SYSTEM_WORDS: tuple[tuple[str, Platform], ...] = (

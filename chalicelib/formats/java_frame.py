@@ -22,7 +22,7 @@ from chalicelib.formats.in_app import is_app_code, is_app_library
 from chalicelib.model import Frame
 
 MAX_NAME_CHARS = 2048  # generated Kotlin and generic .NET names reach about half of it
-_MAX_REMEMBERED_CHARS = 256  # with 4096 lines: a few MB at most
+_MAX_REMEMBERED_CHARS = 256  # with 8192 lines: some 10 MB at most
 _MAX_LINE_DIGITS = 9  # more is not a line number, and int() is quadratic in digits
 _MAX_ADDRESS_DIGITS = 16  # 64 bits
 _NO_FILE = frozenset({"Native Method", "Unknown Source", "", "Unknown", "<unknown>", "unknown"})
@@ -55,7 +55,7 @@ def _any_frame(text: str, package: str | None) -> Frame | None:
     return java_frame(text, package) or dotnet_frame(text, package)
 
 
-_remembered_frame = lru_cache(maxsize=4096)(_any_frame)
+_remembered_frame = lru_cache(maxsize=8192)(_any_frame)
 
 
 def java_frame(text: str, package: str | None = None) -> Frame | None:
@@ -114,20 +114,21 @@ def dotnet_frame(text: str, package: str | None = None) -> Frame | None:
         if not paren:
             return None
     name, paren, rest = body.partition("(")
+    bare = name.isidentifier()  # a compiled expression: `lambda_method(Closure , Object )`
     name = name.rstrip()
-    if not paren or " " in name or "." not in name.strip("."):
+    if not paren or " " in name or not (bare or "." in name.strip(".")):
         return None
     _, closing, rest = rest.partition(") ") if ") " in rest else rest.rpartition(")")
     if not closing:
         return None
     class_name, method = _split_method(name)
-    if not class_name or not method:
+    if not method or not (class_name or bare):
         return None
     file, line = _dotnet_location(rest)
     if file is not None and file.startswith("<"):
         file, line = None, None  # `in <module id>:0`: built without debug symbols
-    in_app = not wrapper and is_app_code(name, package)
-    return Frame(name, class_name, method, None, file, line, None, None, in_app)
+    in_app = not wrapper and not bare and is_app_code(name, package)
+    return Frame(name, class_name or None, method, None, file, line, None, None, in_app)
 
 
 def _dotnet_location(rest: str) -> tuple[str | None, int | None]:

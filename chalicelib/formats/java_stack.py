@@ -310,7 +310,7 @@ class _Reader:
         unread: list[str] = []
         if self._bad_lines:
             unread.append(
-                f"{self._bad_lines} lines of the stack are no frames, first: {self._first_bad}"
+                f"lines of the stack that are no frames: {self._bad_lines}, first {self._first_bad}"
             )
         if self._frames_left_out:
             unread.append(

@@ -181,6 +181,25 @@ def test_an_impossible_date_is_none(text: str) -> None:
 STACK = b"java.lang.Error: x\n\tat a.B.c(B.java:1)\n"
 
 
+@pytest.mark.parametrize(
+    ("head", "stack", "platform"),
+    [
+        ("Package: a.b", "a.b.E: x\n\tat a.b.C.d(C.kt:1)", "java"),
+        ("Package: a.b\nManufacturer: Acme", "a.b.E: x\n\tat a.b.C.d(C.kt:1)", "android"),
+        ("Package: a.b", "a.b.E: x\n\tat android.os.Looper.loop(Looper.java:1)", "android"),
+        ("Package: a.b\nFormat: Xamarin", "System.E: x\n  at N.C.M () [0x0]", "android"),
+        ("Package: a.b", "System.E: x\n  at N.C.M () [0x0]", "dotnet"),
+        ("Package: a.b\nOS: Windows 10.0", "System.E: x\n  at N.C.M () [0x0]", "windows"),
+        ("Package: a.b\nOS: Mac OS X 10.9", "java.lang.Error\n\tat a.b.C.d(C.java:1)", "macos"),
+        ("Package: a.b", "trouble\n\tat a.b.C.d(Unknown Source)", "other"),
+    ],
+)
+def test_the_platform_is_told_by_headers_first_and_names_after(
+    head: str, stack: str, platform: str
+) -> None:
+    assert hockeyapp_log.parse(f"{head}\n\n{stack}\n".encode()).platform == platform
+
+
 def test_headers_come_in_any_order_case_and_company() -> None:
     raw = b"\n\nLocale: de\nmodel : One\nPACKAGE: a.b\r\nX-Y: 1\nVersion:7\n\n" + STACK
     assert dict(hockeyapp_log.read_header(raw)) == {

@@ -113,6 +113,11 @@ def test_what_is_no_frame_is_not_made_one(line: str) -> None:
     assert managed_frame(line) is None
 
 
+def test_a_compiled_expression_has_no_class_and_is_not_the_apps() -> None:
+    frame = frame_of("at lambda_method(Closure , Object )")
+    assert (frame.function, frame.class_name, frame.in_app) == ("lambda_method", None, False)
+
+
 @pytest.mark.parametrize("digits", ["\u00b2", "\u0663", "9" * 40, "-", "-\u0663"])
 def test_a_strange_line_number_costs_the_line_only(digits: str) -> None:
     frame = frame_of(f"at a.B.c(B.java:{digits})")
@@ -240,8 +245,7 @@ def test_an_arrow_in_a_message_is_not_an_inner_exception() -> None:
 def test_a_line_that_is_no_frame_is_named_and_the_rest_read() -> None:
     stack = read_stack("a.A\n\tat a.A.m(A.java:1)\n\tat a.A.n(A.ja\n\t%%%\n\tat a.A.o(A.java:3)\n")
     assert [frame.method for frame in stack.exceptions[0].frames] == ["m", "o"]
-    assert len(stack.unread) == 1
-    assert "2 lines" in stack.unread[0]
+    assert stack.unread == ("lines of the stack that are no frames: 2, first at a.A.n(A.ja",)
 
 
 def test_a_stack_without_a_header_keeps_its_frames() -> None:
