@@ -52,6 +52,8 @@ def incoming(request: Request) -> Incoming:
     """Raises `PayloadTooLarge` or `InvalidRequest` for a body that cannot be taken."""
     headers = request.headers
     body = request.raw_body or b""
+    if isinstance(body, str):  # a body that API Gateway took for text
+        body = body.encode()
     limit = services().settings.max_body_bytes
     body = inflate(body, headers.get("content-encoding"), limit)
     return Incoming(

@@ -1,0 +1,42 @@
+# Commands for people and for CI. PYTHON chooses the interpreter, VENV where it goes.
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+DATA ?= data
+BENCH ?= full
+
+BIN := $(VENV)/bin
+SERVE_STAMP := $(VENV)/.serve-installed
+DEV_STAMP := $(VENV)/.dev-installed
+
+.PHONY: run test lint types bench clean
+
+run: $(SERVE_STAMP)  ## the embedded server, with a demo app
+	$(BIN)/python -m chalicelib.cli serve --demo --port $(PORT) --data $(DATA)
+
+test: lint types  ## every check and every test
+	$(BIN)/python -m pytest
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_STAMP)
+	$(BIN)/mypy
+
+bench: $(DEV_STAMP)  ## the benchmarks (BENCH=quick for a short round)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+clean:
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(SERVE_STAMP): requirements.txt requirements-serve.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+	touch $@
+
+$(DEV_STAMP): requirements.txt requirements-serve.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@ $(SERVE_STAMP)
