@@ -182,7 +182,7 @@ def _place(chance: random.Random, mark: str = "") -> FramePlace:
     part, kind = chance.choice(_PARTS), chance.choice(_KINDS)
     name = f"{part.title()}{mark.title()}{kind}"
     method = f"{chance.choice(_VERBS)}{chance.choice(_PARTS).title()}"
-    return f"{PACKAGE}.{part}.{name}", method, f"{name}.java", chance.randint(20, 900)
+    return f"{PACKAGE}.features.{part}.{name}", method, f"{name}.java", chance.randint(20, 900)
 
 
 def _java_frame(place: FramePlace) -> str:
@@ -195,10 +195,8 @@ def _sentry_exception(kind: str, value: str, places: tuple[FramePlace, ...]) -> 
         {
             "module": class_name,
             "function": method,
-            "filename": file,
             "lineno": line,
-            "in_app": class_name.startswith(PACKAGE),
         }
-        for class_name, method, file, line in reversed(places)
+        for class_name, method, _, line in reversed(places)
     ]
     return {"type": kind, "value": value, "stacktrace": {"frames": frames}}

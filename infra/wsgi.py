@@ -13,22 +13,25 @@ from urllib.parse import parse_qsl, quote
 from chalice.app import Chalice
 
 from infra.router import Router
+from infra.signed_links import SignedLinks
+from infra.wire import Answer, Refused, body_of, content_length
 
 _log = logging.getLogger(__name__)
-_READ_BYTES = 256 * 1024
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_MAX_QUERY_FIELDS = 1000  # far above what any client sends; bounds the work of parsing
+_CONTROL = dict.fromkeys((*range(32), 127), " ")
 
 StartResponse = Callable[..., Any]
 
 
-class BodyTooLarge(Exception):
-    """The client sent more than the server takes."""
-
-
 class WsgiApp:
-    """Turns each request into an API Gateway event (REST, Lambda proxy) and the answer back."""
+    """Turns each request into an API Gateway event (REST, Lambda proxy) and the answer back.
 
-    def __init__(self, app: Chalice, max_body_bytes: int) -> None:
+    `links` serves what is below `/blobs/`, which on AWS goes to S3 and never
+    comes to the app.
+    """
+
+    def __init__(self, app: Chalice, max_body_bytes: int, links: SignedLinks | None = None) -> None:
         self._app = app
         self._router = Router(app.routes)
         self._methods = {route: frozenset(entries) for route, entries in app.routes.items()}
@@ -37,25 +40,27 @@ class WsgiApp:
             for route, entries in app.routes.items()
         }
         self._max_body_bytes = max_body_bytes
+        self._links = links
 
     def __call__(self, environ: Mapping[str, Any], start_response: StartResponse) -> list[bytes]:
         try:
             status, headers, body = self._answer(environ)
+        except Refused as refused:
+            status, headers, body = _message(refused.status, str(refused))
         except Exception:  # whatever breaks, the client gets an answer
             _log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
             status, headers, body = _message(500, "internal error")
-        if environ["REQUEST_METHOD"] == "HEAD":
-            body = b""
-        else:
-            headers.append(("Content-Length", str(len(body))))
+        headers.append(("Content-Length", str(len(body))))
         start_response(_STATUS.get(status, f"{status} Unknown"), headers)
-        return [body]
+        return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else body]
 
-    def _answer(self, environ: Mapping[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _answer(self, environ: Mapping[str, Any]) -> Answer:
         path = _path(environ)
+        if self._links is not None and path.startswith("/blobs/"):
+            return self._links.answer(path, environ)
         found = self._router.find(path)
         if found is None:
-            return _message(404, f"there is nothing at {path[:200]}")
+            raise Refused(404, f"there is nothing at {path[:200]}")
         route, variables = found
         method = str(environ["REQUEST_METHOD"])
         wanted = "GET" if method == "HEAD" else method
@@ -64,14 +69,14 @@ class WsgiApp:
                 return self._preflight(route)
             allowed = ", ".join(sorted(self._methods[route]))
             return _message(405, f"use {allowed}", [("Allow", allowed)])
+        body = body_of(environ, self._max_body_bytes)
         try:
-            body = _body(environ, self._max_body_bytes)
-        except BodyTooLarge:
-            return _message(413, f"the body is larger than {self._max_body_bytes} bytes")
-        event = _event(environ, path, route, wanted, variables, body)
+            event = _event(environ, path, route, wanted, variables, body)
+        except ValueError:
+            return _message(400, "the query has too many parameters")
         return _response(self._app(event, None))
 
-    def _preflight(self, route: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _preflight(self, route: str) -> Answer:
         """What API Gateway's own OPTIONS method answers for a route with CORS."""
         cors = self._cors[route]
         assert cors is not None
@@ -81,30 +86,15 @@ class WsgiApp:
 
 
 def _path(environ: Mapping[str, Any]) -> str:
-    """The path as the client wrote it: WSGI decodes it, and a decoded slash is no separator."""
+    """The path as the client wrote it, if the server says; else what WSGI decoded, quoted again.
+
+    Granian does not say, so that behind it `%2F` in a path is a separator.
+    """
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if raw:
         return str(raw).partition("?")[0]
-    return quote(str(environ.get("PATH_INFO", "/")).encode("latin-1"), safe="/%:@!$&'()*+,;=~")
-
-
-def _body(environ: Mapping[str, Any], limit_bytes: int) -> bytes:
-    """The body, of a known length or chunked, at most `limit_bytes` of it."""
-    length = str(environ.get("CONTENT_LENGTH") or "")
-    if length.isdigit():
-        if int(length) > limit_bytes:
-            raise BodyTooLarge
-        return bytes(environ["wsgi.input"].read(int(length))) if int(length) else b""
-    if not environ.get("HTTP_TRANSFER_ENCODING"):
-        return b""
-    parts: list[bytes] = []
-    size = 0
-    while part := environ["wsgi.input"].read(_READ_BYTES):
-        size += len(part)
-        if size > limit_bytes:
-            raise BodyTooLarge
-        parts.append(part)
-    return b"".join(parts)
+    decoded = str(environ.get("PATH_INFO") or "/")
+    return quote(decoded.encode("latin-1", "replace"), safe="/:@!$&'()*+,;=~")
 
 
 def _event(
@@ -115,17 +105,17 @@ def _event(
     variables: dict[str, str],
     body: bytes,
 ) -> dict[str, Any]:
-    headers = {
+    headers: dict[str, str] = {
         name[5:].replace("_", "-").lower(): value
         for name, value in environ.items()
         if name.startswith("HTTP_")
     }
     if environ.get("CONTENT_TYPE"):
         headers["content-type"] = environ["CONTENT_TYPE"]
-    query: dict[str, list[str]] = {}
-    if text := environ.get("QUERY_STRING"):
-        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=1000):
-            query.setdefault(name, []).append(value)
+    if (length := content_length(environ)) is not None:
+        headers["content-length"] = str(length)
+    headers.setdefault("x-forwarded-proto", environ.get("wsgi.url_scheme", "http"))
+    query = _query(environ.get("QUERY_STRING") or "")
     return {
         "resource": route,
         "path": path,
@@ -134,7 +124,7 @@ def _event(
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
-        "pathParameters": variables,
+        "pathParameters": variables or None,
         "stageVariables": None,
         "requestContext": {
             "resourcePath": route,
@@ -143,25 +133,45 @@ def _event(
             "protocol": environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
             "identity": {"sourceIp": environ.get("REMOTE_ADDR", "")},
         },
-        "body": base64.b64encode(body).decode("ascii"),
-        "isBase64Encoded": True,
+        "body": base64.b64encode(body).decode("ascii") if body else None,
+        "isBase64Encoded": bool(body),
     }
 
 
-def _response(answer: Mapping[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+def _query(text: str) -> dict[str, list[str]]:
+    query: dict[str, list[str]] = {}
+    if text:
+        try:
+            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+        except ValueError as error:
+            raise Refused(400, f"the query cannot be read: {error}") from error
+        for name, value in pairs:
+            query.setdefault(name, []).append(value)
+    return query
+
+
+def _response(answer: Mapping[str, Any]) -> Answer:
     body = answer.get("body") or ""
     if answer.get("isBase64Encoded"):
         data = base64.b64decode(body)
     else:
-        data = body if isinstance(body, bytes) else str(body).encode()
-    headers = [(name, str(value)) for name, value in (answer.get("headers") or {}).items()]
+        data = body if isinstance(body, bytes) else str(body).encode("utf-8", "replace")
+    headers = [(name, _plain(value)) for name, value in (answer.get("headers") or {}).items()]
     for name, values in (answer.get("multiValueHeaders") or {}).items():
-        headers.extend((name, str(value)) for value in values)
+        headers.extend((name, _plain(value)) for value in values)
+    # API Gateway counts the body itself, and so does this.
+    headers = [header for header in headers if header[0].lower() != "content-length"]
     return int(answer["statusCode"]), headers, data
 
 
-def _message(
-    status: int, text: str, headers: Iterable[tuple[str, str]] = ()
-) -> tuple[int, list[tuple[str, str]], bytes]:
+def _plain(value: object) -> str:
+    """A header's value without what would break the header: control characters, non-ASCII."""
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return text.translate(_CONTROL).encode("ascii", "replace").decode("ascii")
+
+
+def _message(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
     body = json.dumps({"message": text}).encode()
     return status, [("Content-Type", "application/json"), *headers], body
