@@ -1,0 +1,145 @@
+"""The embedded server as a whole: a real process, real HTTP, a real client."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import logging
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import libhockey.constants
+import pytest
+from libhockey.crashes import HockeyCrashesClient
+from libhockey.versions import HockeyVersionsClient
+
+from tests.crashes import ANDROID_EXAMPLE, android_log
+from tests.server import ROOT, RunningServer, wait_for
+from tests.wsgi_client import multipart
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path / "data") as running:
+        yield running
+
+
+def post(server: RunningServer, log: bytes, **more: str) -> int:
+    body, headers = multipart(dict(more), {"log": log})
+    return post_body(server, body, headers)
+
+
+def post_body(
+    server: RunningServer, body: bytes, headers: dict[str, str], *, chunked: bool = False
+) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    path = f"/api/2/apps/{server.demo['app_id']}/crashes/upload"
+    parts = (body[at : at + 700] for at in range(0, len(body), 700))
+    connection.request("POST", path, parts if chunked else body, headers, encode_chunked=chunked)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    assert answer.status == 201, text
+    found = re.search(rb"<string>(\d+)</string>", text)
+    assert found
+    return int(found[1])
+
+
+def groups(server: RunningServer) -> list[dict[str, object]]:
+    return server.get(f"/api/2/apps/{server.demo['app_id']}/crash_reasons")["crash_reasons"]
+
+
+def test_the_printed_curls_post_a_crash_and_show_its_group_within_a_second(
+    server: RunningServer,
+) -> None:
+    assert server.process
+    assert server.process.stdout
+    os.set_blocking(server.process.stdout.fileno(), False)
+    printed = server.process.stdout.read().decode()
+    curls = [line.strip() for line in printed.splitlines() if line.strip().startswith("curl")]
+    post_it, list_it = (f"{curl} -s -o /dev/stdout -w '\\n%{{http_code}}'" for curl in curls)
+    assert pasted(post_it).endswith("\n201")
+    posted = time.monotonic()
+    (group,) = wait_for(lambda: groups(server), 1.0)
+    assert time.monotonic() - posted < 1.0
+    assert (group["class"], group["line"]) == ("org.json.JSONTokener", "112")
+    assert "nextCleanInternal" in pasted(list_it)
+
+
+def pasted(command: str) -> str:
+    run = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+@pytest.mark.parametrize("coding", ["plain", "gzip", "chunked", "gzip and chunked"])
+def test_bodies_arrive_in_every_coding(server: RunningServer, coding: str) -> None:
+    body, headers = multipart({}, {"log": android_log().ljust(150_000, b"\n")})
+    if "gzip" in coding:
+        body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
+    assert post_body(server, body, headers, chunked="chunked" in coding)
+    assert wait_for(lambda: groups(server))
+
+
+def test_data_is_there_after_a_stop_and_a_start(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data") as server:
+        post(server, ANDROID_EXAMPLE.encode())
+        assert server.stop() == 0
+        server.start()
+        (group,) = wait_for(lambda: groups(server))
+        assert group["number_of_crashes"] == 1
+
+
+def test_a_server_whose_parent_was_killed_frees_its_port(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data") as server:
+        assert server.process
+        children = server.children()
+        assert len(children) >= 2
+        server.process.kill()
+        server.process.wait()
+        server._close()
+        assert wait_for(lambda: not any(map(is_running, children)))
+        server.start()
+        post(server, ANDROID_EXAMPLE.encode())
+        assert wait_for(lambda: groups(server))
+
+
+def test_a_killed_child_is_replaced(server: RunningServer) -> None:
+    for pid in server.children():
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"resource_tracker" not in command:
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(0.5)
+    server.wait_until_healthy()
+    post(server, ANDROID_EXAMPLE.encode())
+    assert wait_for(lambda: groups(server))
+
+
+def test_libhockey_lists_groups_crashes_versions_and_downloads_a_log(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libhockey.constants, "API_BASE_URL", f"{server.url}/api/2/apps")
+    app_id, token = server.demo["app_id"], server.demo["token"]
+    log = android_log("same", "7")
+    crash_ids = [post(server, log, userID=f"user {n}") for n in range(3)]
+    post(server, android_log("other", "8"))
+    assert wait_for(lambda: sum(int(str(g["number_of_crashes"])) for g in groups(server)) == 4)
+
+    versions = HockeyVersionsClient(token, logging.getLogger())
+    crashes = HockeyCrashesClient(token, logging.getLogger())
+    assert {version.version for version in versions.all(app_id)} == {"7", "8"}
+    assert len(versions.recent(app_id)) == 2
+    version_id = versions.hockey_version_identifier_for_version(app_id, "7")
+    assert version_id is not None
+    (group,) = crashes.groups_for_version(app_id, version_id, sort_field="number_of_crashes")
+    assert (group.crash_class, group.number_of_crashes) == ("de.codenauts.hockeyapp.Same", 3)
+    assert crashes.group(app_id, group.identifier).identifier == group.identifier
+    listed = crashes.in_group(app_id, version_id, group.identifier)
+    assert [crash.identifier for crash in listed] == crash_ids[::-1]
+    assert listed[0].user_string == "user 2"
+    assert crashes.get_log(app_id, crash_ids[0]) == log.decode()
+    assert crashes.get_description(app_id, crash_ids[0]) == ""
