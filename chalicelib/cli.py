@@ -75,17 +75,18 @@ def main() -> None:
 @_told
 def serve(host: str, port: int, workers: int, http: int, demo: bool, data: str | None) -> None:
     """Run the service on this machine, without AWS."""
-    from infra.serve import ServeOptions  # noqa: PLC0415 - the server is for this command only
-    from infra.serve import serve as run  # noqa: PLC0415
+    from infra import serve as server  # noqa: PLC0415 - the server is for this command only
 
     settings = _settings(data)
+    options = server.ServeOptions(host, port, workers, http)
+    server.check_port(options)
     if demo:
         from infra.demo import welcome  # noqa: PLC0415
 
         click.echo(welcome(bootstrap.connect(settings), host, port))
     else:
         click.echo(f"Crashbucket on http://{host}:{port}, data in {settings.data}")
-    run(ServeOptions(host, port, workers, http), settings)
+    server.serve(options, settings)
 
 
 # --- apps and tokens -----------------------------------------------------

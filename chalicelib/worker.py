@@ -3,58 +3,66 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from chalicelib import clock, keys
-from chalicelib.errors import CrashbucketError, FormatError
-from chalicelib.processing import Processor
+from chalicelib import clock, keys, payload
+from chalicelib.bootstrap import Services
+from chalicelib.errors import FormatError
+from chalicelib.payload import Payload
 from chalicelib.records import DeadLetter
 from chalicelib.storage.events import created_keys
-from chalicelib.storage.ports import Message, Put, Queue, Table
+from chalicelib.storage.ports import BlobNotFound, Message, Put
 
 _log = logging.getLogger(__name__)
 
 BATCH = 25  # messages at a time: what one commit takes of known crashes
 _FOLD_EVERY = 8  # batches: a reader adds at most that many deltas a worker and app
 _WAIT_S = 0.5  # of one look at an empty queue; a new message ends it at once
+_QUIET_S = 0.05  # without a message, then it is time to fold
+_AFTER_FAILURE_S = 1.0  # the store is busy, full or away: do not ask it without a pause
+_CAREFUL_VISIBILITIES = 3  # time in which what killed a worker comes back to it
 
 
 class Worker:
-    """Takes messages, has them processed, and acknowledges what is done."""
+    """Takes messages, has them processed, and acknowledges what is done.
 
-    def __init__(
-        self, queue: Queue, processor: Processor, table: Table, *, visibility_s: int
-    ) -> None:
-        self._queue = queue
-        self._processor = processor
-        self._table = table
-        self._visibility_s = visibility_s
+    A `careful` one, started in the place of one that died, takes single
+    messages for a while: should one of them have been what killed it, then it
+    takes none of its neighbours along when it comes back.
+    """
+
+    def __init__(self, services: Services, *, careful: bool = False) -> None:
+        self._services = services
+        self._queue = services.queue
+        self._visibility_s = services.settings.visibility_s
         self._unfolded_batches = 0
+        careful_s = self._visibility_s * _CAREFUL_VISIBILITIES if careful else 0
+        self._careful_until = time.monotonic() + careful_s
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Work until told to stop; what is under way is finished first."""
         while not stopping():
             try:
-                if not self.step(wait_s=_WAIT_S):
-                    self._bury_given_up()
-            except CrashbucketError:  # the store is busy or away: what is not done comes back
-                _log.exception("a batch was left to be delivered again")
-        self._fold()
+                self.step(wait_s=_WAIT_S)
+            except Exception:  # what is not acknowledged comes back
+                _log.exception("the store did not do as it was told")
+                time.sleep(_AFTER_FAILURE_S)
+        self._tidy()
 
     def step(self, wait_s: float = 0.0) -> int:
-        """Process one batch; how many messages it had. Folds when there is nothing to do."""
+        """Process one batch; how many messages it had. Tidies up when there is nothing to do."""
         messages = self._queue.receive(
-            BATCH,
+            1 if time.monotonic() < self._careful_until else BATCH,
             visibility_s=self._visibility_s,
-            wait_s=0.0 if self._unfolded_batches else wait_s,
+            wait_s=min(wait_s, _QUIET_S) if self._unfolded_batches else wait_s,
         )
-        if not messages:
-            self._fold()
-            return 0
-        self._process(messages)
-        self._unfolded_batches += 1
-        if self._unfolded_batches >= _FOLD_EVERY:
-            self._fold()
+        if messages:
+            self._process(messages)
+            self._unfolded_batches += 1
+        if not messages or self._unfolded_batches >= _FOLD_EVERY:
+            self._tidy()
         return len(messages)
 
     def drain(self) -> int:
@@ -64,33 +72,52 @@ class Worker:
             total += count
         return total
 
+    def fold_what_was_left(self) -> None:
+        """Fold the deltas of every app: a worker that was killed folds its own no more."""
+        for app in self._services.accounts.apps():
+            self._services.counts.fold_all(app.app_id)
+
     def _process(self, messages: Sequence[Message]) -> None:
+        report_ids = [i for message in messages for i in report_ids_of(message.body)]
         try:
-            self._processor.process([i for message in messages for i in report_ids(message.body)])
-            self._queue.ack(messages)
+            self._services.processor.process(report_ids)
         except Exception:
             if len(messages) == 1:
                 _log.exception("an event failed: %.200s", messages[0].body)
                 return  # comes back after its visibility, and ends in the dead letters
             for message in messages:  # one bad event must not hold up the others
                 self._process([message])
+            return
+        self._queue.ack(messages)
 
-    def _bury_given_up(self) -> None:
-        """Make dead letters, which can be listed and replayed, of events given up by the queue."""
-        dead = self._queue.dead_letters
-        for message in dead.receive(10):
-            for report_id in report_ids(message.body):
-                reason = "processing failed each time it was tried; see the worker's log"
-                letter = DeadLetter(report_id, reason, clock.to_stored(clock.now()))
-                self._table.write([Put(letter.item())])
-            dead.ack([message])
-
-    def _fold(self) -> None:
-        self._processor.fold()
+    def _tidy(self) -> None:
+        self._services.processor.fold()
         self._unfolded_batches = 0
+        while given_up := self._queue.dead_letters.receive(BATCH, visibility_s=self._visibility_s):
+            for message in given_up:
+                for report_id in report_ids_of(message.body):
+                    self._give_up(report_id)
+            self._queue.dead_letters.ack(given_up)
+
+    def _give_up(self, report_id: int) -> None:
+        """Make a dead letter, which can be listed and replayed, of what the queue gave up."""
+        if self._services.table.get(keys.report(report_id)) is not None:
+            return  # stored by its last delivery, which took too long to acknowledge
+        received: Payload | None = None
+        with suppress(BlobNotFound, FormatError):
+            received = payload.read(self._services.blobs, keys.raw_blob(report_id))
+        letter = DeadLetter(
+            report_id,
+            f"given up after {self._services.settings.max_deliveries} deliveries; "
+            "the worker's log says why each failed",
+            clock.to_stored(clock.now()),
+            app_id=received.app_id if received else None,
+            door=received.door if received else None,
+        )
+        self._services.table.write([Put(letter.item())])
 
 
-def report_ids(body: str) -> list[int]:
+def report_ids_of(body: str) -> list[int]:
     """The reports whose payloads an event announces; what is not ours is passed over."""
     try:
         created = created_keys(body)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import errno
 import os
-import signal
-import threading
+import socket
+import sys
+import time
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
-
-from granian.constants import Interfaces
-from granian.server import Server
+from pathlib import Path
 
 from chalicelib import bootstrap
 from chalicelib.config import Settings
-from chalicelib.worker import Worker
-from infra.processes import end_with_parent
+from chalicelib.errors import CrashbucketError
+from infra.processes import Child, keep_all
 
-_SPAWN = multiprocessing.get_context("spawn")  # a fork would share SQLite's open files
-_HTTP_THREADS = 4  # requests answered at once: each waits for the disk most of its time
-_STOP_WITHIN_S = 10.0
+_ROOT = Path(__file__).resolve().parent.parent
+_STOP_WITHIN_S = 9.0  # with what the start of the stop takes: 10
+_PORT_FREE_WITHIN_S = 2.0  # a killed server's children need a moment to notice
+
+
+class PortTaken(CrashbucketError):
+    """Another program answers on the port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,76 +34,43 @@ class ServeOptions:
 
 def serve(options: ServeOptions, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is under way and return."""
-    os.environ["CRASHBUCKET_DATA"] = settings.data
-    bootstrap.connect(settings)  # makes the data folder and its tables before anyone needs them
-    crew = Crew(options.workers)
-    crew.start()
-    server = Server(
-        "infra.wsgi_app:application",
-        address=options.host,
-        port=options.port,
-        interface=Interfaces.WSGI,
-        workers=options.http_processes,
-        blocking_threads=_HTTP_THREADS,
-        websockets=False,
-        respawn_failed_workers=True,
-        respawn_interval=0.2,
-        log_level="warning",  # type: ignore[arg-type]
-        workers_kill_timeout=int(_STOP_WITHIN_S),
+    os.environ["CRASHBUCKET_DATA"] = str(Path(settings.data).resolve())
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
     )
-    try:
-        server.serve()
-    finally:
-        crew.stop()
+    bootstrap.connect(settings)  # makes the data folder before several processes would
+    http = [sys.executable, "-m", "infra.http_process", options.host, str(options.port)]
+    worker = [sys.executable, "-m", "infra.worker_process"]
+    keep_all(
+        [
+            *(Child(http) for _ in range(options.http_processes)),
+            *(Child(worker, after_death=["--careful"]) for _ in range(options.workers)),
+        ],
+        stop_within_s=_STOP_WITHIN_S,
+    )
 
 
-class Crew:
-    """The worker processes; one that dies is replaced."""
+def check_port(options: ServeOptions) -> None:
+    """Raise `PortTaken` when another program listens there.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._stopping = threading.Event()
-        self._processes: list[BaseProcess] = []
-        self._keeper = threading.Thread(target=self._keep, name="crew", daemon=True)
-
-    def start(self) -> None:
-        self._processes = [_started() for _ in range(self._size)]
-        self._keeper.start()
-
-    def stop(self) -> None:
-        """Ask every worker to finish its batch, and wait for it; kill what does not end."""
-        self._stopping.set()
-        self._keeper.join()
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join(_STOP_WITHIN_S)
-            if process.is_alive():
-                process.kill()
-
-    def _keep(self) -> None:
-        while not self._stopping.wait(0.2):
-            for place, process in enumerate(self._processes):
-                if not process.is_alive():
-                    self._processes[place] = _started()
+    The HTTP processes share the port among each other, so that they themselves
+    would share it with a stranger without a word.
+    """
+    until = time.monotonic() + _PORT_FREE_WITHIN_S
+    while True:
+        try:
+            return _bind_once(options)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                where = f"{options.host}:{options.port}"
+                raise PortTaken(f"cannot listen on {where}: {error.strerror or error}") from error
+        time.sleep(0.1)
 
 
-def _started() -> BaseProcess:
-    process = _SPAWN.Process(target=_work, name="crashbucket-worker", daemon=False)
-    process.start()
-    return process
-
-
-def _work() -> None:
-    """A worker process, from start to SIGTERM."""
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
-    end_with_parent()
-    services = bootstrap.services()
-    Worker(
-        services.queue,
-        services.processor,
-        services.table,
-        visibility_s=services.settings.visibility_s,
-    ).run(stopping.is_set)
+def _bind_once(options: ServeOptions) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)

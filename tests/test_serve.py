@@ -19,7 +19,7 @@ from libhockey.crashes import HockeyCrashesClient
 from libhockey.versions import HockeyVersionsClient
 
 from tests.crashes import ANDROID_EXAMPLE, android_log
-from tests.server import ROOT, RunningServer, wait_for
+from tests.server import ROOT, RunningServer, is_running, wait_for
 from tests.wsgi_client import multipart
 
 
