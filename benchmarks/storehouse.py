@@ -45,7 +45,7 @@ def fresh_folder() -> Iterator[Path]:
 
 
 def open_services(folder: Path) -> Services:
-    return bootstrap.connect(Settings(data=str(folder)))
+    return bootstrap.connect(Settings(data=str(folder), visibility_s=_VISIBILITY_S))
 
 
 def make_tenant(folder: Path) -> Tenant:
@@ -62,7 +62,7 @@ def payload_of(crash: corpus.Crash, app_id: str) -> Payload:
 
 
 def worker_of(services: Services) -> Worker:
-    return Worker(services.queue, services.processor, services.table, visibility_s=_VISIBILITY_S)
+    return Worker(services)
 
 
 def fill(folder: Path, app_id: str, reports: int) -> float:
