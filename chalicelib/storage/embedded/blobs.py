@@ -203,7 +203,7 @@ class EmbeddedBlobs:
                 break
             file, content_type, data = row
             if file is None:
-                return content_type, data
+                return content_type, data or b""  # SQLite cuts nothing out of nothing as NULL
             with suppress(FileNotFoundError):  # replaced since the row was read
                 return content_type, self._files.read(file, start, length)
         raise BlobNotFound(f"there is no blob under {key!r}")
