@@ -16,7 +16,7 @@ from chalicelib.errors import InvalidRequest, PayloadTooLarge
 from chalicelib.storage.blob_keys import attachment
 from chalicelib.storage.embedded.blobs import EmbeddedBlobs
 from chalicelib.storage.ports import BlobNotFound, InvalidSignature
-from infra.wire import READ_BYTES, Answer, Refused, content_length, too_large
+from infra.wire import READ_BYTES, Answer, Refused, content_length, discard, too_large
 
 _FORM_BYTES = 64 * 1024  # of a form beside its file: the fields are below 2 kB
 _MAX_FIELDS = 32  # the signed form has 4; a client may send some of its own
@@ -101,5 +101,6 @@ class SignedLinks:
                     else:
                         size += len(event)
                         if size > limit:
+                            discard(environ)
                             raise too_large(limit)
                         chunks.append(bytes(event))

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 Answer: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers, body."""
 
-READ_BYTES = 256 * 1024  # of a chunked body at a time
+READ_BYTES = 256 * 1024  # at a time
+_MAX_DISCARDED_BYTES = 100_000_000  # of a body that is refused
 
 
 class Refused(Exception):
@@ -41,11 +42,26 @@ def body_of(environ: Mapping[str, Any], limit_bytes: int) -> bytes:
             return b""
         return _chunked(environ, limit_bytes)
     if length > limit_bytes:
+        discard(environ)
         raise too_large(limit_bytes)
     body = bytes(environ["wsgi.input"].read(length)) if length else b""
     if len(body) < length:
         raise Refused(400, f"the body ends after {len(body)} of {length} bytes")
     return body
+
+
+def discard(environ: Mapping[str, Any]) -> None:
+    """Read what a client still sends, within reason.
+
+    One that has not finished sending does not look for an answer yet, and
+    would find its connection broken instead. A client that waits for leave to
+    send (`Expect: 100-continue`) gets the answer at once.
+    """
+    if str(environ.get("HTTP_EXPECT") or "").lower() == "100-continue":
+        return
+    size = 0
+    while size < _MAX_DISCARDED_BYTES and (part := environ["wsgi.input"].read(READ_BYTES)):
+        size += len(part)
 
 
 def too_large(limit_bytes: int) -> Refused:
@@ -58,6 +74,7 @@ def _chunked(environ: Mapping[str, Any], limit_bytes: int) -> bytes:
     while part := environ["wsgi.input"].read(READ_BYTES):
         size += len(part)
         if size > limit_bytes:
+            discard(environ)
             raise too_large(limit_bytes)
         parts.append(bytes(part))
     return b"".join(parts)

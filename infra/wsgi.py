@@ -144,7 +144,8 @@ def _query(text: str) -> dict[str, list[str]]:
         try:
             pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
         except ValueError as error:
-            raise Refused(400, f"the query cannot be read: {error}") from error
+            told = f"the query has more than {_MAX_QUERY_FIELDS} fields"
+            raise Refused(400, told) from error
         for name, value in pairs:
             query.setdefault(name, []).append(value)
     return query
