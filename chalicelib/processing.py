@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_REASON_CHARS = 2000  # of a dead letter: enough for any message of ours
 _CHUNK = 25  # reports a batch: one write each when known, six at most when all is new
+_FOLD_AT = 16  # deltas of one app: what a reader adds up at most for each process that writes
 _MAX_ATTEMPTS = 20  # each failure means that another worker got further
 
 
@@ -89,6 +90,7 @@ class Processor:
                 self._bury(report_id, received, _why(error))
                 dead.append(report_id)
         stored, already_stored = self._commit(crashes)
+        self.fold(at_least=_FOLD_AT)
         return Outcome(tuple(stored), tuple(already_stored), tuple(dead), tuple(gone))
 
     def fold(self, at_least: int = 1) -> None:

@@ -171,3 +171,11 @@ def test_reports_without_frames_do_not_share_a_group_because_both_are_empty(
         receive(services, app, f"{header}{reason}\n".encode())
     drain(services)
     assert len(services.groups.of_app(app.app_id, Paging(), "date", True).entries) == 2
+
+
+def test_deltas_do_not_pile_up_where_nobody_folds(services: Services, app: App) -> None:
+    """A door that processes inline is no worker, and never idle."""
+    for number in range(100):
+        services.processor.process([receive(services, app, android_log(f"cause{number % 5}"))])
+    assert len(services.counts.pending(app.app_id).rows) < 20
+    assert total(services, app) == 100
