@@ -100,7 +100,7 @@ class Processor:
             if unfolded >= at_least:
                 while counter.fold(app_id, self._shard):
                     pass
-                del self._unfolded[app_id]
+                self._unfolded.pop(app_id, None)
 
     def replay(self, report_id: int) -> Outcome:
         """Process a dead letter's payload again; the letter goes unless it fails again."""
