@@ -87,6 +87,13 @@ class RunningServer:
         self.process.wait()
         self._close()
 
+    def kill_supervisor(self) -> None:
+        """kill -9 of the first process alone: the others must notice by themselves."""
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+        self._close()
+
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         assert self.process
