@@ -1,0 +1,182 @@
+"""The worker loop: nothing that comes out of the queue stops it."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from chalicelib import bootstrap, clock, keys
+from chalicelib.bootstrap import Services
+from chalicelib.counts import Counts
+from chalicelib.payload import Payload
+from chalicelib.processing import Outcome
+from chalicelib.records import App
+from chalicelib.storage.events import object_created
+from chalicelib.worker import BATCH, Worker
+from tests.crashes import android_log, receive
+
+
+def with_settings(services: Services, **changes: int) -> Services:
+    return dataclasses.replace(services, settings=dataclasses.replace(services.settings, **changes))
+
+
+def break_for(
+    services: Services, monkeypatch: pytest.MonkeyPatch, is_bad: Callable[[int], bool]
+) -> list[list[int]]:
+    """Let the processing step fail on some reports; the batches it was asked for."""
+    asked: list[list[int]] = []
+    process = services.processor.process
+
+    def failing(report_ids: Iterable[int]) -> Outcome:
+        batch = list(report_ids)
+        asked.append(batch)
+        if any(map(is_bad, batch)):
+            raise RuntimeError("the store is away")
+        return process(batch)
+
+    monkeypatch.setattr(services.processor, "process", failing)
+    return asked
+
+
+def test_it_drains_the_queue_and_folds(services: Services, app: App) -> None:
+    for _ in range(BATCH + 5):
+        receive(services, app, android_log())
+    assert Worker(services).drain() == BATCH + 5
+    assert services.queue.depth() == 0
+    assert services.counts.pending(app.app_id).rows == ()
+    assert services.counts.total(keys.app_partition(app.app_id), ()) == BATCH + 5
+
+
+def test_a_bad_event_holds_up_no_other(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [receive(services, app, android_log()) for _ in range(5)]
+    break_for(services, monkeypatch, lambda report_id: report_id == ids[2])
+    Worker(services).drain()
+    stored = [i for i in ids if services.table.get(keys.report(i)) is not None]
+    assert stored == [*ids[:2], *ids[3:]]
+    assert services.queue.depth() == 1  # it is delivered again
+
+
+def test_an_event_given_up_by_the_queue_becomes_a_dead_letter_that_can_be_replayed(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report_id = receive(services, app, android_log())
+    hasty = with_settings(services, visibility_s=0)
+    with monkeypatch.context() as patched:
+        asked = break_for(services, patched, lambda _: True)
+        Worker(hasty).drain()
+    assert len(asked) == services.settings.max_deliveries
+    (letter,) = services.crashes.dead_letters()
+    assert (letter.report_id, letter.app_id) == (report_id, app.app_id)
+    assert "given up after 5 deliveries" in letter.reason
+    assert services.queue.depth() == services.queue.dead_letters.depth() == 0
+    assert services.processor.replay(report_id).stored == (report_id,)
+    assert list(services.crashes.dead_letters()) == []
+
+
+def test_an_event_given_up_after_its_report_was_stored_is_no_dead_letter(
+    services: Services, app: App
+) -> None:
+    services.processor.process([receive(services, app, android_log())])
+    for _ in range(services.settings.max_deliveries):  # no acknowledgement came in time
+        services.queue.receive(1, visibility_s=0)
+    Worker(services).drain()
+    assert list(services.crashes.dead_letters()) == []
+    assert services.queue.depth() == services.queue.dead_letters.depth() == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no JSON",
+        "[]",
+        '{"Records": 7}',
+        '{"Event": "s3:TestEvent"}',
+        object_created("b", "elsewhere/7", 1),
+        object_created("b", "raw/zz/7", 1),
+        object_created("b", "raw/00/" + "9" * 5000, 1),
+    ],
+)
+def test_an_event_that_is_not_ours_is_passed_over(services: Services, body: str) -> None:
+    services.queue.send(body)
+    assert Worker(services).drain() == 1
+    assert services.queue.depth() == 0
+    assert list(services.crashes.dead_letters()) == []
+
+
+def test_a_payload_that_cannot_be_read_is_dead_and_done(services: Services, app: App) -> None:
+    report_id = services.intake.receive(Payload(app.app_id, "test", clock.now(), b"\0"))
+    Worker(services).drain()
+    assert [letter.report_id for letter in services.crashes.dead_letters()] == [report_id]
+    assert services.queue.depth() == 0
+
+
+def test_in_the_place_of_a_dead_worker_it_takes_single_messages(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        receive(services, app, android_log())
+    asked = break_for(services, monkeypatch, lambda _: False)
+    Worker(services, careful=True).drain()
+    assert [len(batch) for batch in asked] == [1, 1, 1]
+
+
+def test_it_folds_what_a_killed_worker_left(services: Services, app: App) -> None:
+    services.processor.process([receive(services, app, android_log())])
+    assert services.counts.pending(app.app_id).rows
+    anew = bootstrap.build(services.settings, services.table, services.blobs, services.queue)
+    Worker(anew).fold_what_was_left()
+    assert services.counts.pending(app.app_id).rows == ()
+
+
+def test_a_store_that_fails_does_not_end_it(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.worker._AFTER_FAILURE_S", 0.0)
+    failures = iter([OSError("the disk is full")])
+    fold = Counts.fold
+
+    def failing(self: Counts, app_id: str, shard: int) -> int:
+        for failure in failures:
+            raise failure
+        return fold(self, app_id, shard)
+
+    monkeypatch.setattr(Counts, "fold", failing)
+    receive(services, app, android_log())
+    stopping = threading.Event()
+    thread = threading.Thread(target=Worker(services).run, args=(stopping.is_set,))
+    thread.start()
+    receive(services, app, android_log())
+    until = time.monotonic() + 10
+    while services.counts.pending(app.app_id).rows or services.queue.depth():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    stopping.set()
+    thread.join()
+    assert services.counts.total(keys.app_partition(app.app_id), ()) == 2
+
+
+def test_a_posted_crash_is_visible_within_a_tenth_of_a_second(services: Services, app: App) -> None:
+    stopping = threading.Event()
+    thread = threading.Thread(target=Worker(services).run, args=(stopping.is_set,))
+    thread.start()
+    try:
+        receive(services, app, android_log())  # warms up
+        time.sleep(0.3)
+        waits = []
+        for _ in range(5):
+            report_id = receive(services, app, android_log())
+            received = time.monotonic()
+            while services.table.get(keys.report(report_id)) is None:
+                time.sleep(0.002)
+            waits.append(time.monotonic() - received)
+            time.sleep(0.1)
+    finally:
+        stopping.set()
+        thread.join()
+    assert sorted(waits)[2] < 0.1
