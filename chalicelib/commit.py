@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from chalicelib import clock, counts, keys
+from chalicelib import clock, deltas, keys
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack
 from chalicelib.ids import IdSource, sortable
@@ -41,7 +41,7 @@ class Batch:
     bucketing: Bucketing
     ids: IdSource
     operations: list[Operation] = field(default_factory=list)
-    deltas: dict[str, int] = field(default_factory=dict)
+    apps: tuple[str, ...] = ()
     _report_at: dict[int, int] = field(default_factory=dict)
     _versions: dict[Key, int] = field(default_factory=dict)
     _groups: dict[Key, int] = field(default_factory=dict)
@@ -50,10 +50,11 @@ class Batch:
     def plan(self, crashes: Sequence[Crash], shard: int) -> int:
         """Plan as many of the crashes, from the first on, as fit; how many."""
         self._look_up(crashes)
-        counted: dict[str, list[tuple[int, int, str]]] = {}
+        counted: dict[str, list[deltas.Row]] = {}
         taken = 0
         for crash in crashes:
-            room = MAX_BATCH_ITEMS - len(self.operations) - _deltas_needed(counted, crash)
+            needed = len({*counted, crash.app.app_id})  # a delta for each app
+            room = MAX_BATCH_ITEMS - len(self.operations) - needed
             if room < 6:  # what a crash adds at most: version (2), group (3), report
                 break
             version_id = self._version(crash)
@@ -61,14 +62,16 @@ class Batch:
             report = _stored_report(crash, version_id, group_id, fingerprint)
             self._report_at[len(self.operations)] = crash.report_id
             self.operations.append(Put(report.item(), if_absent=True))
-            counted.setdefault(crash.app.app_id, []).append((group_id, version_id, report.date))
+            row = deltas.row_of(group_id, version_id, report.date)
+            counted.setdefault(crash.app.app_id, []).append(row)
             taken += 1
         batch_id = sortable(self.ids.next())
-        for app_id, reports in counted.items():
-            rows = counts.tally(reports)
-            puts = counts.delta_puts(app_id, shard, batch_id, rows, self._new_groups.get(app_id, 0))
-            self.operations.extend(puts)
-            self.deltas[app_id] = len(puts)
+        for app_id, rows in counted.items():
+            new_groups = self._new_groups.get(app_id, 0)
+            self.operations.append(
+                deltas.delta_put(app_id, shard, batch_id, deltas.tally(rows), new_groups)
+            )
+        self.apps = tuple(counted)
         return taken
 
     def reports_among(self, indexes: Iterable[int]) -> list[int]:
@@ -128,13 +131,6 @@ class Batch:
     def _stored_group(self, place: Key) -> int | None:
         item = self.table.get(place)
         return cast(int, item["group_id"]) if item else None
-
-
-def _deltas_needed(counted: dict[str, list[tuple[int, int, str]]], crash: Crash) -> int:
-    """How many delta items the batch needs at most once it holds this crash too."""
-    sizes = {app_id: len(reports) for app_id, reports in counted.items()}
-    sizes[crash.app.app_id] = sizes.get(crash.app.app_id, 0) + 1
-    return sum(-(-size // counts.MAX_ROWS_PER_DELTA) for size in sizes.values())
 
 
 def _pointer(place: Key, group_id: int) -> Item:

@@ -8,12 +8,12 @@ reader adds what is still pending: exact and immediate at any moment.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from chalicelib import keys
+from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
 from chalicelib.records import GroupVersion
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
@@ -23,73 +23,14 @@ from chalicelib.storage.ports import (
     Item,
     Key,
     Operation,
-    Put,
     Table,
     Update,
     query_all,
 )
 
-# One row changes at most 6 items (group, its days, its version; version, its days; the app's
-# days). With the app's totals and the delta itself a full delta still fits one batch.
-MAX_ROWS_PER_DELTA = (MAX_BATCH_ITEMS - 2) // 6
-_DELTAS_PER_FOLD = 40
-
-
-class Row(NamedTuple):
-    """`reports` more reports of a group in a version on a day (`YYYY-MM-DD`).
-
-    `first` and `last` are the earliest and latest of their dates.
-    """
-
-    group_id: int
-    version_id: int
-    day: str
-    reports: int
-    first: str
-    last: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What an app's counts lack until the next folding."""
-
-    rows: tuple[Row, ...]
-    new_groups: int
-
-    def of_group(self, group_id: int) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.group_id == group_id)
-
-    def of_version(self, version_id: int) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.version_id == version_id)
-
-
-def tally(reports: Iterable[tuple[int, int, str]]) -> tuple[Row, ...]:
-    """Rows for reports given as (group, version, date as stored)."""
-    rows: dict[tuple[int, int, str], Row] = {}
-    for group_id, version_id, moment in reports:
-        place = (group_id, version_id, moment[:10])
-        known = rows.get(place)
-        if known is None:
-            rows[place] = Row(*place, 1, moment, moment)
-        else:
-            first, last = min(known.first, moment), max(known.last, moment)
-            rows[place] = Row(*place, known.reports + 1, first, last)
-    return tuple(rows.values())
-
-
-def delta_puts(
-    app_id: str, shard: int, batch: str, rows: Sequence[Row], new_groups: int
-) -> list[Put]:
-    """The deltas to commit with the reports that `rows` counts. `batch` is new and rises."""
-    puts = []
-    for start in range(0, len(rows), MAX_ROWS_PER_DELTA):
-        key = keys.delta(app_id, shard, f"{batch}.{start:03d}")
-        part = [list(row) for row in rows[start : start + MAX_ROWS_PER_DELTA]]
-        item: dict[str, Any] = {"pk": key.pk, "sk": key.sk, "rows": part}
-        if start == 0 and new_groups:
-            item["new_groups"] = new_groups
-        puts.append(Put(item, if_absent=True))
-    return puts
+# As many deltas as leave half of a batch for the counts: what two of them add to one count is
+# written once, so the more are folded together, the less a report costs.
+_DELTAS_PER_FOLD = MAX_BATCH_ITEMS // 2
 
 
 class Counts:
@@ -98,65 +39,44 @@ class Counts:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    # --- reading ---
-
     def pending(self, app_id: str) -> Pending:
         """One query a shard; folding keeps them nearly empty."""
         rows: list[Row] = []
         new_groups = 0
         for partition in keys.deltas_of_app(app_id):
-            for item in query_all(self._table, partition):
-                rows.extend(_rows(item))
-                new_groups += cast(int, item.get("new_groups", 0))
+            for delta in query_all(self._table, partition):
+                rows.extend(rows_of(delta))
+                new_groups += new_groups_of(delta)
         return Pending(tuple(rows), new_groups)
 
-    def by_day(
-        self, partition: str, first: date, last: date, pending: Iterable[Row]
-    ) -> list[tuple[date, int]]:
-        """Reports on each day from `first` to `last`, both included, zeros too."""
-        counted = {first + timedelta(n): 0 for n in range((last - first).days + 1)}
-        months = sorted({day.strftime("%Y-%m") for day in counted})
-        for month in months:
-            item = self._table.get(keys.days(partition, month)) or {}
-            for day in counted:
-                if day.strftime("%Y-%m") == month:
-                    counted[day] += cast(int, item.get(f"d{day:%d}", 0))
-        for row in pending:
-            day = date.fromisoformat(row.day)
-            if day in counted:
-                counted[day] += row.reports
-        return sorted(counted.items())
-
     def total(self, partition: str, pending: Iterable[Row]) -> int:
+        """Reports of an app or a version in all."""
         item = self._table.get(keys.totals(partition)) or {}
         return cast(int, item.get("total", 0)) + sum(row.reports for row in pending)
 
-    def total_groups(self, app_id: str, pending: Pending) -> int:
-        item = self._table.get(keys.totals(keys.app_partition(app_id))) or {}
-        return cast(int, item.get("groups", 0)) + pending.new_groups
+    def fold(self, app_id: str, shard: int) -> bool:
+        """Fold a batch's worth of one shard; False: nothing is there, or another is at it.
 
-    # --- folding ---
-
-    def fold(self, app_id: str, shard: int) -> int:
-        """Fold some deltas of one shard; how many. 0: none there, or another is at it."""
-        partition = keys.deltas_of_app(app_id)[shard]
-        deltas = self._table.query(partition, limit=_DELTAS_PER_FOLD).items
-        changes, taken = _changes_that_fit(app_id, deltas)
-        if not taken:
-            return 0
+        What does not fit stays behind as one new delta.
+        """
+        deltas = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
+        if not deltas:
+            return False
+        changes = _Changes(app_id, sum(map(new_groups_of, deltas)))
+        rows = tally(row for delta in deltas for row in rows_of(delta))
+        room = MAX_BATCH_ITEMS - len(deltas) - 1  # one for what is left
+        left = [row for row in rows if not changes.take(row, room)]
         try:
-            self._table.write([*self._updates(changes), *taken])
+            self._table.write([*self._updates(changes), *_settled(app_id, shard, deltas, left)])
         except (ConditionFailed, Conflict):
-            return 0
-        return len(taken)
+            return False
+        return True
 
-    def fold_all(self, app_id: str) -> int:
-        """Fold every delta of an app that no other folder is at; how many."""
-        folded = 0
+    def fold_all(self, app_id: str) -> None:
+        """Fold every delta of an app that no other folder is at."""
         for shard in range(keys.DELTA_SHARDS):
-            while count := self.fold(app_id, shard):
-                folded += count
-        return folded
+            while self.fold(app_id, shard):
+                pass
 
     def _updates(self, changes: _Changes) -> Iterator[Operation]:
         for key, add in changes.counters.items():
@@ -164,6 +84,20 @@ class Counts:
         spans = self._table.batch_get(list(changes.spans))
         for key, span in changes.spans.items():
             yield span.update(key, spans.get(key))
+
+
+def _settled(
+    app_id: str, shard: int, deltas: Sequence[Item], left: Sequence[Row]
+) -> Iterator[Operation]:
+    """Take the deltas away, and keep what is left as a new one; fail if another was faster.
+
+    A delta never changes, so a folder that read it either takes all of it away or nothing.
+    """
+    for delta in deltas:
+        yield Delete(Key(cast(str, delta["pk"]), cast(str, delta["sk"])), must_exist=True)
+    if left:
+        batch, _, _ = cast(str, deltas[0]["sk"]).partition(".")
+        yield delta_put(app_id, shard, f"{batch}.{secrets.token_hex(8)}", left, 0)
 
 
 class _Span:
@@ -184,11 +118,7 @@ class _Span:
         """Add to the total and widen the span, provided that it is still as it was read."""
         if current is None and self.in_version:
             made = GroupVersion(self.group_id, self.version_id, self.count, self.first, self.last)
-            return Update(
-                key,
-                set={**made.attributes(), **made.index()},
-                require={"total": None},
-            )
+            return Update(key, set={**made.attributes(), **made.index()}, require={"total": None})
         values: dict[str, Any] = {}
         require: dict[str, Any] = {}
         if current is not None and self.last > cast(str, current["last_at"]):
@@ -204,61 +134,44 @@ class _Span:
 
 
 class _Changes:
-    """What a set of deltas changes, by item."""
+    """What rows change, by item."""
 
-    def __init__(self, app_id: str) -> None:
+    def __init__(self, app_id: str, new_groups: int) -> None:
         self._app = keys.app_partition(app_id)
         self.counters: dict[Key, dict[str, int]] = {}
         self.spans: dict[Key, _Span] = {}
-
-    def take(self, rows: Sequence[Row], new_groups: int, room: int) -> bool:
-        """Take a whole delta, unless the changed items would then be more than `room`."""
-        counted = [(key, name, row.reports) for row in rows for key, name in self._counters_of(row)]
         if new_groups:
-            counted.append((keys.totals(self._app), "groups", new_groups))
-        spanned = [
-            (key, row)
-            for row in rows
-            for key in (
-                keys.group(row.group_id),
-                keys.group_version(row.group_id, row.version_id),
-            )
-        ]
-        new = {key for key, _, _ in counted if key not in self.counters}
-        new.update(key for key, _ in spanned if key not in self.spans)
-        if len(self.counters) + len(self.spans) + len(new) > room:
+            self.counters[keys.totals(self._app)] = {"groups": new_groups}
+
+    def take(self, row: Row, room: int) -> bool:
+        """Take the row, unless the changed items would then be more than `room`."""
+        counted = self._counters_of(row)
+        spanned = (
+            (keys.group(row.group_id), False),
+            (keys.group_version(row.group_id, row.version_id), True),
+        )
+        new = sum(key not in self.counters for key in {key for key, _ in counted})
+        new += sum(key not in self.spans for key, _ in spanned)
+        if len(self.counters) + len(self.spans) + new > room:
             return False
-        for key, name, reports in counted:
+        for key, name in counted:
             counters = self.counters.setdefault(key, {})
-            counters[name] = counters.get(name, 0) + reports
-        for key, row in spanned:
+            counters[name] = counters.get(name, 0) + row.reports
+        for key, in_version in spanned:
             span = self.spans.get(key)
             if span is None:
-                self.spans[key] = _Span(row, in_version=key.sk != "group")
+                self.spans[key] = _Span(row, in_version)
             else:
                 span.take(row)
         return True
 
-    def _counters_of(self, row: Row) -> Iterator[tuple[Key, str]]:
+    def _counters_of(self, row: Row) -> list[tuple[Key, str]]:
         version = keys.version_partition(row.version_id)
-        yield keys.totals(self._app), "total"
-        yield keys.totals(version), "total"
-        for partition in (self._app, version, keys.group_partition(row.group_id)):
-            yield keys.days(partition, row.day[:7]), f"d{row.day[8:]}"
-
-
-def _changes_that_fit(app_id: str, deltas: Sequence[Item]) -> tuple[_Changes, list[Delete]]:
-    """The changes of as many deltas, from the first on, as one batch can hold."""
-    changes = _Changes(app_id)
-    taken: list[Delete] = []
-    for delta in deltas:
-        rows, new_groups = tuple(_rows(delta)), cast(int, delta.get("new_groups", 0))
-        if not changes.take(rows, new_groups, MAX_BATCH_ITEMS - len(taken) - 1):
-            break
-        taken.append(Delete(Key(cast(str, delta["pk"]), cast(str, delta["sk"])), must_exist=True))
-    return changes, taken
-
-
-def _rows(delta: Item) -> Iterator[Row]:
-    for values in cast(Sequence[Sequence[Any]], delta["rows"]):
-        yield Row(*values)
+        month, day = row.day[:7], f"d{row.day[8:]}"
+        return [
+            (keys.totals(self._app), "total"),
+            (keys.totals(version), "total"),
+            (keys.days(self._app, month), day),
+            (keys.days(version, month), day),
+            (keys.days(keys.group_partition(row.group_id), month), day),
+        ]

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_REASON_CHARS = 2000  # of a dead letter: enough for any message of ours
 _CHUNK = 25  # reports a batch: one write each when known, six at most when all is new
-_FOLD_AT = 16  # deltas of one app: what a reader adds up at most for each process that writes
+_FOLD_AT = 32  # deltas of one app: what a reader adds up at most for each process that writes
 _MAX_ATTEMPTS = 20  # each failure means that another worker got further
 
 
@@ -149,8 +149,8 @@ class Processor:
                     raise Contention(str(failure)) from failure
                 continue
             attempts = 0
-            for app_id, deltas in batch.deltas.items():
-                self._unfolded[app_id] = self._unfolded.get(app_id, 0) + deltas
+            for app_id in batch.apps:
+                self._unfolded[app_id] = self._unfolded.get(app_id, 0) + 1
             stored.extend(crash.report_id for crash in waiting[:taken])
             waiting = waiting[taken:]
         return stored, already_stored

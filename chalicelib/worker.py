@@ -18,7 +18,7 @@ from chalicelib.storage.ports import BlobNotFound, Message, Put
 _log = logging.getLogger(__name__)
 
 BATCH = 25  # messages at a time: what one commit takes of known crashes
-_FOLD_EVERY = 8  # batches: a reader adds at most that many deltas a worker and app
+_FOLD_EVERY = 24  # batches: a reader adds at most that many deltas a worker and app
 _WAIT_S = 0.5  # of one look at an empty queue; a new message ends it at once
 _QUIET_S = 0.05  # without a message, then it is time to fold
 _AFTER_FAILURE_S = 1.0  # the store is busy, full or away: do not ask it without a pause

@@ -118,7 +118,9 @@ def _without_recursion(names: list[str]) -> list[str]:
     for name in names:
         kept.append(name)
         for period in range(1, 5):
-            if len(kept) >= 2 * period and kept[-period:] == kept[-2 * period : -period]:
+            if len(kept) < 2 * period:
+                break
+            if name == kept[-1 - period] and kept[-period:] == kept[-2 * period : -period]:
                 del kept[-period:]
                 break
     return kept

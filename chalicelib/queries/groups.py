@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 from chalicelib import keys
-from chalicelib.counts import Counts, Pending, Row
+from chalicelib.counts import Counts
+from chalicelib.deltas import Pending, Row
 from chalicelib.errors import NotFound
 from chalicelib.queries.paging import Listing, Paging, cut
 from chalicelib.records import Group, GroupVersion, Version

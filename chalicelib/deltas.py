@@ -1,0 +1,72 @@
+"""Deltas: what a batch of reports adds to which counts, committed together with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+from chalicelib import keys
+from chalicelib.storage.ports import Item, Put, Value
+
+
+class Row(NamedTuple):
+    """`reports` more reports of a group in a version on a day (`YYYY-MM-DD`).
+
+    `first` and `last` are the earliest and latest of their dates.
+    """
+
+    group_id: int
+    version_id: int
+    day: str
+    reports: int
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What an app's counts lack until the next folding."""
+
+    rows: tuple[Row, ...]
+    new_groups: int
+
+    def of_version(self, version_id: int) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.version_id == version_id)
+
+
+def tally(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows with those of one group, version and day made one, in the order of groups."""
+    merged: dict[tuple[int, int, str], Row] = {}
+    for row in rows:
+        place = row[:3]
+        known = merged.get(place)
+        if known is not None:
+            first, last = min(known.first, row.first), max(known.last, row.last)
+            row = Row(*place, known.reports + row.reports, first, last)  # noqa: PLW2901
+        merged[place] = row
+    return tuple(merged[place] for place in sorted(merged))
+
+
+def row_of(group_id: int, version_id: int, moment: str) -> Row:
+    """The row of one report, given its date as stored."""
+    return Row(group_id, version_id, moment[:10], 1, moment, moment)
+
+
+def delta_put(app_id: str, shard: int, batch: str, rows: Sequence[Row], new_groups: int) -> Put:
+    """The delta to commit with the reports that `rows` count. `batch` is new, and rises."""
+    key = keys.delta(app_id, shard, batch)
+    values: list[Value] = [list(row) for row in rows]
+    item: dict[str, Value] = {"pk": key.pk, "sk": key.sk, "rows": values}
+    if new_groups:
+        item["new_groups"] = new_groups
+    return Put(item, if_absent=True)
+
+
+def rows_of(delta: Item) -> Iterator[Row]:
+    for values in cast(Sequence[Sequence[Any]], delta["rows"]):
+        yield Row(*values)
+
+
+def new_groups_of(delta: Item) -> int:
+    return cast(int, delta.get("new_groups", 0))
