@@ -7,13 +7,12 @@ committed between the two readings shows as a difference of one.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
 from typing import cast
 
 from chalicelib import keys
 from chalicelib.bootstrap import Services
-from chalicelib.records import GroupVersion
+from chalicelib.records import Group, GroupVersion
 from chalicelib.storage.ports import query_all
 from chalicelib.storage.schema import BY_APP
 
@@ -26,71 +25,91 @@ class Recount:
     differences: tuple[str, ...]
 
 
+@dataclass
+class _Tally:
+    """Counts by (partition, what is counted), and the first and last date of each group."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    spans: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def add(
+        self, app_id: str, version_id: int, group_id: int, day: str, reports: int
+    ) -> tuple[str, str]:
+        """Count reports everywhere; the names of the group and of the group in the version."""
+        group = keys.group_partition(group_id)
+        for partition in (keys.app_partition(app_id), keys.version_partition(version_id), group):
+            self.counts[partition, "total"] += reports
+            self.counts[partition, day] += reports
+        self.counts[group, f"version {version_id}"] += reports
+        return group, f"{group} version {version_id}"
+
+    def widen(self, name: str, first: str, last: str) -> None:
+        known = self.spans.get(name, (first, last))
+        self.spans[name] = (min(known[0], first), max(known[1], last))
+
+
 def recount_app(services: Services, app_id: str) -> Recount:
     """Compare every total, day, version and group of an app with its reports."""
-    counted: Counter[tuple[str, str]] = Counter()
+    counted = _Tally()
     groups: set[int] = set()
     reports = 0
     for report in services.crashes.of_app(app_id):
         reports += 1
         groups.add(report.group_id)
-        version = keys.version_partition(report.version_id)
-        group = keys.group_partition(report.group_id)
-        day = report.date[:10]
-        counted.update(
-            {
-                (keys.app_partition(app_id), "total"): 1,
-                (keys.app_partition(app_id), day): 1,
-                (version, "total"): 1,
-                (version, day): 1,
-                (group, "total"): 1,
-                (group, day): 1,
-                (group, f"version {report.version_id}"): 1,
-            }
-        )
-    counted[keys.app_partition(app_id), "groups"] = len(groups)
-    kept = _kept(services, app_id)
-    differences = tuple(
-        f"{partition} {what}: {kept[partition, what]} kept, {counted[partition, what]} counted"
-        for partition, what in sorted({*counted, *kept})
-        if kept[partition, what] != counted[partition, what]
-    )
-    return Recount(reports, differences)
+        named = counted.add(app_id, report.version_id, report.group_id, report.date[:10], 1)
+        for name in named:
+            counted.widen(name, report.date, report.date)
+    counted.counts[keys.app_partition(app_id), "groups"] = len(groups)
+    return Recount(reports, tuple(_differences(_kept(services, app_id), counted)))
 
 
-def _kept(services: Services, app_id: str) -> Counter[tuple[str, str]]:
-    """Every count the service would answer with: what is folded and what is pending."""
-    kept: Counter[tuple[str, str]] = Counter()
+def _differences(kept: _Tally, counted: _Tally) -> list[str]:
+    lines = [
+        f"{partition} {what}: {kept.counts[partition, what]} kept, "
+        f"{counted.counts[partition, what]} counted"
+        for partition, what in sorted({*counted.counts, *kept.counts})
+        if kept.counts[partition, what] != counted.counts[partition, what]
+    ]
+    for name in sorted({*kept.spans, *counted.spans}):
+        of_kept, of_counted = (" to ".join(t.spans.get(name, ("-",))) for t in (kept, counted))
+        if of_kept != of_counted:
+            lines.append(f"{name} dates: {of_kept} kept, {of_counted} counted")
+    return lines
+
+
+def _kept(services: Services, app_id: str) -> _Tally:
+    """Everything the service would answer with: what is folded and what is pending."""
+    kept = _Tally()
     app = keys.app_partition(app_id)
-    partitions = [app]
-    for version in services.groups.versions(app_id):
-        partitions.append(keys.version_partition(version.version_id))
+    versions = (keys.version_partition(v.version_id) for v in services.groups.versions(app_id))
+    for partition in (app, *versions):
+        _take_counters(services, kept, partition)
     for item in query_all(services.table, keys.groups_of_app(app_id), index=BY_APP):
-        group = keys.group_partition(cast(int, item["group_id"]))
-        partitions.append(group)
-        kept[group, "total"] += cast(int, item["total"])
-    for partition in partitions:
-        for item in query_all(services.table, partition):
-            sk = cast(str, item["sk"])
-            if sk == "totals":
-                kept[partition, "total"] += cast(int, item.get("total", 0))
-                if partition == app:
-                    kept[app, "groups"] += cast(int, item.get("groups", 0))
-            elif sk.startswith("days#"):
-                for name, count in item.items():
-                    if name[:1] == "d" and name[1:].isdigit():
-                        day = date.fromisoformat(f"{sk[5:]}-{name[1:]}").isoformat()
-                        kept[partition, day] += cast(int, count)
-            elif sk.startswith("version#"):
-                part = GroupVersion.from_item(item)
-                kept[partition, f"version {part.version_id}"] += part.total
+        group = Group.from_item(item)
+        name = keys.group_partition(group.group_id)
+        kept.counts[name, "total"] += group.total
+        kept.widen(name, group.created_at, group.last_at)
+        _take_counters(services, kept, name)
     pending = services.counts.pending(app_id)
-    kept[app, "groups"] += pending.new_groups
+    kept.counts[app, "groups"] += pending.new_groups
     for row in pending.rows:
-        version_partition = keys.version_partition(row.version_id)
-        group = keys.group_partition(row.group_id)
-        for partition in (app, version_partition, group):
-            kept[partition, "total"] += row.reports
-            kept[partition, row.day] += row.reports
-        kept[group, f"version {row.version_id}"] += row.reports
+        for name in kept.add(app_id, row.version_id, row.group_id, row.day, row.reports):
+            kept.widen(name, row.first, row.last)
     return kept
+
+
+def _take_counters(services: Services, kept: _Tally, partition: str) -> None:
+    """The folded counts that lie in one partition."""
+    for item in query_all(services.table, partition):
+        sk = cast(str, item["sk"])
+        if sk == "totals":
+            for name in ("total", "groups"):
+                kept.counts[partition, name] += cast(int, item.get(name, 0))
+        elif sk.startswith("days#"):
+            for name, count in item.items():
+                if name[:1] == "d" and name[1:].isdigit():
+                    kept.counts[partition, f"{sk[5:]}-{name[1:]}"] += cast(int, count)
+        elif sk.startswith("version#"):
+            part = GroupVersion.from_item(item)
+            kept.counts[partition, f"version {part.version_id}"] += part.total
+            kept.widen(f"{partition} version {part.version_id}", part.first_at, part.last_at)
