@@ -22,7 +22,7 @@ KNOWN_CAUSES = 200
 NEW_SHARE = 0.05
 CAUSE_FRAMES = 16
 OUTER_FRAMES = 14
-_VERSIONS = (("410", "4.1.0"), ("411", "4.1.1"), ("420", "4.2.0"))
+VERSIONS = (("410", "4.1.0"), ("411", "4.1.1"), ("420", "4.2.0"))
 _VERSION_WEIGHTS = (1, 3, 6)
 _DEVICES = (("Google", "Pixel 8"), ("samsung", "SM-S918B"), ("Xiaomi", "23021RAA2Y"))
 _STARTED = datetime(2026, 11, 1, tzinfo=UTC)
@@ -97,7 +97,7 @@ class Corpus:
                 number=self._seed * 10_000_000 + number,
                 cause=_cause(f"new {self._seed} {number}") if is_new else known_cause(known),
                 is_new=is_new,
-                version=chance.choices(_VERSIONS, _VERSION_WEIGHTS)[0],
+                version=chance.choices(VERSIONS, _VERSION_WEIGHTS)[0],
                 device=chance.choice(_DEVICES),
                 moment=_STARTED + timedelta(seconds=number),
             )

@@ -8,8 +8,8 @@ from chalicelib import keys
 from chalicelib.bootstrap import Services
 from chalicelib.deltas import Row, delta_put, tally
 from chalicelib.queries.paging import Paging
-from chalicelib.recount import recount_app
 from chalicelib.records import App, Group, Version
+from chalicelib.recount import recount_app
 from chalicelib.storage.ports import Put, query_all
 
 VERSIONS = 3
