@@ -1,0 +1,236 @@
+"""What a report costs, in DynamoDB's, S3's and SQS's units, folding included.
+
+    python -m benchmarks.cost [--stored N N]
+
+Counts, not seconds: the same on every machine. The same crashes are sent to a
+small and to a large store; the promise is that it makes no difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
+from pathlib import Path
+
+from benchmarks import corpus, output, prices, spike, storehouse
+from benchmarks.counted import Counted, second
+
+ALLOWED_RATIO = 1.05  # of the cost at the large store to that at the small one
+BATCHES = {1: 64, 10: 16, 25: 16}  # how many of each size: the worker folds after every 8
+_PRIMED = 600  # every known cause in every version: else "known" would be by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one report, on average. `largest_share`: of all table writes, those to the one partition
+    key with most."""
+
+    reads: float
+    read_units: float
+    read_bytes: float
+    writes: float
+    write_units: float
+    written_bytes: float
+    blob_puts: float
+    blob_gets: float
+    blob_bytes: float
+    queue_calls: float
+    largest_share: float
+    largest_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measurement."""
+
+    stored: int
+    known: bool
+    batch: int
+    cost: Cost
+
+
+def prime(folder: Path, app_id: str) -> None:
+    """Store each known cause in each version once."""
+    counted = Counted(folder, app_id)
+    for rank in range(corpus.KNOWN_CAUSES):
+        cause = corpus.known_cause(rank)
+        for version, crash in zip(corpus.VERSIONS, corpus.Corpus(9).crashes(3), strict=True):
+            counted.take([replace(crash, cause=cause, version=version)], second(-60))
+    counted.drain()
+    counted.close()
+
+
+def measure(folder: Path, app_id: str, *, known: bool, batch: int, batches: int, seed: int) -> Cost:
+    """Send so many batches of known or of new stacks; the store is larger by them afterwards."""
+    crashes = corpus.Corpus(seed, new_share=0.0 if known else 1.0).crashes(batch * batches)
+    counted = Counted(folder, app_id)
+    try:
+        for number in range(batches):
+            counted.take(islice(crashes, batch), second(number))
+            if counted.step() != batch:
+                raise RuntimeError("the queue was not empty")
+        return _cost(counted, batch * batches)
+    finally:
+        counted.close()
+
+
+def _cost(counted: Counted, reports: int) -> Cost:
+    table, blobs, queue = (
+        counted.table.snapshot(),
+        counted.blobs.snapshot(),
+        counted.queue.snapshot(),
+    )
+    writes = sum(table.writes_per_key.values())
+    ((key, most),) = table.writes_per_key.most_common(1)
+    return Cost(
+        reads=table.read_requests / reports,
+        read_units=table.read_units / reports,
+        read_bytes=table.bytes_read / reports,
+        writes=writes / reports,
+        write_units=table.write_units / reports,
+        written_bytes=table.bytes_written / reports,
+        blob_puts=blobs.puts / reports,
+        blob_gets=blobs.gets / reports,
+        blob_bytes=blobs.bytes_written / reports,
+        queue_calls=1 + queue.requests / reports,  # the put itself sends one
+        largest_share=most / writes,
+        largest_key=spike.key_name(key),
+    )
+
+
+def at(stored: int) -> list[Line]:
+    """Every measurement at a store of about that many reports."""
+    with storehouse.fresh_folder() as folder:
+        tenant = storehouse.make_tenant(folder)
+        began = time.monotonic()
+        prime(folder, tenant.app_id)
+        storehouse.fill(folder, tenant.app_id, max(0, stored - _PRIMED))
+        print(f"filled with {stored:,} reports in {time.monotonic() - began:.0f} s", flush=True)
+        return [
+            Line(
+                stored,
+                known,
+                batch,
+                measure(
+                    folder, tenant.app_id, known=known, batch=batch, batches=batches, seed=seed
+                ),
+            )
+            for seed, (known, batch, batches) in enumerate(
+                ((known, *sizes) for known in (True, False) for sizes in BATCHES.items()), start=1
+            )
+        ]
+
+
+def ratios(small: Line, large: Line) -> dict[str, float]:
+    """How much dearer the large store is, by each of the numbers."""
+    return {
+        name: getattr(large.cost, name) / before
+        for name in (entry.name for entry in fields(Cost))
+        if isinstance(before := getattr(small.cost, name), float) and before
+    }
+
+
+def storms(seconds: int) -> dict[str, spike.Storm]:
+    """A storm of one cause, of many, and one whose reports all name one user."""
+    results = {}
+    for name, one_cause, one_user in (
+        ("one cause", True, False),
+        ("200 causes and 5 % new", False, False),
+        ("one cause, one user", True, True),
+    ):
+        with storehouse.fresh_folder() as folder:
+            tenant = storehouse.make_tenant(folder)
+            results[name] = spike.simulate(
+                folder, tenant.app_id, seconds=seconds, one_cause=one_cause, one_user=one_user
+            )
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stored", type=int, nargs=2, default=[1_000, 100_000])
+    parser.add_argument("--storm-seconds", type=int, default=3)
+    options = parser.parse_args()
+    small, large = (at(stored) for stored in options.stored)
+    _print(small, large)
+    of_storms = storms(options.storm_seconds)
+    _print_storms(of_storms)
+    output.keep(
+        "cost",
+        {
+            "lines": [asdict(line) for line in (*small, *large)],
+            "ratios": [ratios(*pair) for pair in zip(small, large, strict=True)],
+            "storms": {name: asdict(storm) for name, storm in of_storms.items()},
+        },
+    )
+
+
+def _print(small: Iterable[Line], large: Iterable[Line]) -> None:
+    rows: list[tuple[object, ...]] = []
+    worst = 0.0
+    for before, after in zip(small, large, strict=True):
+        for line in (before, after):
+            cost = line.cost
+            rows.append(
+                (
+                    f"{'known' if line.known else 'new'}, batch {line.batch}",
+                    line.stored,
+                    cost.reads,
+                    cost.read_units,
+                    cost.writes,
+                    cost.write_units,
+                    cost.written_bytes,
+                    cost.blob_puts,
+                    cost.blob_bytes,
+                    cost.queue_calls,
+                    _bill(line).total,
+                    f"{cost.largest_share:.0%} {cost.largest_key}",
+                )
+            )
+        worst = max(worst, *ratios(before, after).values())
+    heading = (
+        "a report", "stored", "reads", "read units", "writes", "write units", "table bytes",
+        "blob puts", "blob bytes", "queue calls", "$/million", "largest share of writes",
+    )  # fmt: skip
+    print(output.table(heading, rows))
+    verdict = "kept" if worst <= ALLOWED_RATIO else "BROKEN"
+    print(f"dearest number at the large store: {worst:.3f} times the small one's: {verdict}")
+    bill = _bill(next(line for line in large if line.known and line.batch == 10))
+    print(
+        f"known stack, batches of 10, dollars a million: DynamoDB {bill.dynamodb:.2f}, "
+        f"S3 {bill.s3:.2f}, SQS {bill.sqs:.2f}, Lambda {bill.compute:.2f}, "
+        f"API Gateway {bill.api_gateway:.2f}\n"
+    )
+
+
+def _bill(line: Line) -> prices.Bill:
+    return prices.bill(
+        write_units=line.cost.write_units,
+        read_units=line.cost.read_units,
+        blob_puts=line.cost.blob_puts,
+        blob_gets=line.cost.blob_gets,
+        batch=line.batch,
+    )
+
+
+def _print_storms(storms: dict[str, spike.Storm]) -> None:
+    rows = [
+        (
+            name,
+            storm.writes_per_s,
+            storm.busiest_key,
+            storm.units_per_s,
+            storm.busiest_key_by_units,
+            "kept" if storm.writes_per_s < spike.LIMIT_PER_S else "BROKEN",
+        )
+        for name, storm in storms.items()
+    ]
+    heading = ("storm of 5,000/s", "writes/s", "on", "write units/s", "on", "below 1,000 writes/s")
+    print(output.table(heading, rows))
+
+
+if __name__ == "__main__":
+    main()

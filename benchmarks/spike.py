@@ -1,0 +1,92 @@
+"""A crash storm of one app on a simulated clock: how much each partition key has to take.
+
+DynamoDB takes 1,000 write units a second on one partition key, of the table
+and of each index; above that it refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from benchmarks import corpus
+from benchmarks.counted import Counted, second
+
+LIMIT_PER_S = 1_000
+REPORTS_PER_S = 5_000
+_BATCH = 10  # what one Lambda is given
+_WORKERS = 64
+_SEED = 7
+_ID = re.compile(r"[0-9a-f]{12,}|\d{9,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """The busiest key of the busiest second."""
+
+    reports: int
+    seconds: int
+    writes_per_s: int
+    busiest_key: str
+    units_per_s: int
+    busiest_key_by_units: str
+
+
+def simulate(
+    folder: Path,
+    app_id: str,
+    *,
+    seconds: int,
+    one_cause: bool,
+    one_user: bool = False,
+    scale: int = 1,
+) -> Storm:
+    """5,000 reports/s by 64 workers in batches of 10.
+
+    `one_cause`: every report is of one known stack, as in a real storm;
+    `one_user`: every report names the same user, as some apps' SDKs do.
+    With `scale`, so many times fewer reports by fewer workers, and what they
+    did taken so many times: quicker, and a little less exact.
+    """
+    workers, rate = _WORKERS // scale, REPORTS_PER_S // scale
+    counted = Counted(folder, app_id, workers=workers)
+    try:
+        crashes = corpus.Corpus(_SEED).crashes(seconds * rate)
+        writes: Counter[tuple[str, str]] = Counter()
+        units: Counter[tuple[str, str]] = Counter()
+        batches = 0
+        for now in range(seconds):
+            counted.reset()
+            for part in range(rate // _BATCH):
+                batch = list(islice(crashes, _BATCH))
+                if one_cause:
+                    cause = corpus.known_cause(0)
+                    batch = [replace(crash, cause=cause) for crash in batch]
+                if one_user:
+                    batch = [replace(crash, number=1) for crash in batch]
+                counted.take(batch, second(now + part * _BATCH / rate))
+                counted.step(batches % workers)
+                batches += 1
+            counts = counted.table.snapshot()
+            writes |= counts.writes_per_key  # the larger of the two, for each key
+            units |= counts.write_units_per_key
+    finally:
+        counted.close()
+    ((most_key, most),) = writes.most_common(1)
+    ((most_units_key, most_units),) = units.most_common(1)
+    return Storm(
+        reports=seconds * rate,
+        seconds=seconds,
+        writes_per_s=most * scale,
+        busiest_key=key_name(most_key),
+        units_per_s=most_units * scale,
+        busiest_key_by_units=key_name(most_units_key),
+    )
+
+
+def key_name(partition: tuple[str, str]) -> str:
+    """`by_app reports#*#3`: the index, and the key without its ids."""
+    return f"{partition[0]} {_ID.sub('*', partition[1])}"

@@ -1,0 +1,90 @@
+"""What a report may cost, as counts: they are the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import corpus, cost, spike, storehouse
+from benchmarks.cost import Cost
+from benchmarks.counted import Counted, second
+from chalicelib.bucketing.stack import normalise
+from chalicelib.formats import log
+
+_MANY = 2_080
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cost")
+
+
+@pytest.fixture(scope="module")
+def app_id(folder: Path) -> str:
+    return storehouse.make_tenant(folder).app_id
+
+
+@pytest.fixture(scope="module")
+def costs(folder: Path, app_id: str) -> Iterator[dict[str, tuple[Cost, Cost]]]:
+    """Of known and of new stacks, at 600 and at 3,000 stored reports."""
+    cost.prime(folder, app_id)
+    small = {name: _measured(folder, app_id, name, seed=1) for name in ("known", "new")}
+    counted = Counted(folder, app_id)
+    counted.take(corpus.Corpus(3).crashes(_MANY), second(0))
+    counted.drain()
+    counted.close()
+    large = {name: _measured(folder, app_id, name, seed=2) for name in ("known", "new")}
+    yield {name: (small[name], large[name]) for name in small}
+
+
+def _measured(folder: Path, app_id: str, name: str, seed: int) -> Cost:
+    # Of known stacks the very same crashes: which of them meet in a batch makes a difference.
+    known = name == "known"
+    return cost.measure(
+        folder, app_id, known=known, batch=10, batches=16, seed=1 if known else 10 + seed
+    )
+
+
+@pytest.mark.parametrize("number", ["reads", "read_units", "writes", "write_units", "blob_puts"])
+def test_a_known_stack_costs_the_same_however_many_reports_are_stored(
+    costs: dict[str, tuple[Cost, Cost]], number: str
+) -> None:
+    small, large = costs["known"]
+    assert getattr(large, number) == pytest.approx(getattr(small, number), rel=0.01)
+
+
+def test_a_new_stack_costs_a_bounded_number_of_reads_and_writes(
+    costs: dict[str, tuple[Cost, Cost]],
+) -> None:
+    for found in costs["new"]:
+        assert found.reads < 4
+        assert found.writes < 20
+        assert found.blob_puts == 1
+
+
+def test_known_reports_in_a_batch_share_their_reads(costs: dict[str, tuple[Cost, Cost]]) -> None:
+    assert costs["known"][0].reads < 0.5
+
+
+def test_a_storm_of_one_cause_leaves_every_key_below_its_limit(tmp_path: Path) -> None:
+    tenant = storehouse.make_tenant(tmp_path)
+    storm = spike.simulate(tmp_path, tenant.app_id, seconds=3, one_cause=True, scale=10)
+    assert storm.writes_per_s < spike.LIMIT_PER_S, storm.busiest_key
+    assert storm.units_per_s < spike.LIMIT_PER_S, storm.busiest_key_by_units
+
+
+def test_a_known_cause_keeps_its_stack_and_a_new_one_is_new() -> None:
+    known: dict[corpus.Cause, str | None] = {}
+    new: set[str | None] = set()
+    for crash in corpus.Corpus(1).crashes(1_000):
+        fingerprint = normalise(log.parse(corpus.log(crash))).fingerprint
+        if crash.is_new:
+            assert fingerprint not in new
+            new.add(fingerprint)
+        else:
+            assert known.setdefault(crash.cause, fingerprint) == fingerprint
+    assert new.isdisjoint(known.values())
+    assert 20 < len(new) < 90
+    assert len(set(known.values())) == len(known)
