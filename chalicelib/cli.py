@@ -5,20 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from chalicelib import bootstrap
 from chalicelib.accounts import PLATFORMS, SCOPES
-from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 from chalicelib.errors import CrashbucketError
 
-P = ParamSpec("P")
+if TYPE_CHECKING:
+    from chalicelib.bootstrap import Services
 
 _DATA = click.option(
     "--data",
@@ -26,21 +24,8 @@ _DATA = click.option(
     default=None,
     help="Folder of the embedded store (default: CRASHBUCKET_DATA, else ./data).",
 )
+_CREW = click.IntRange(1, 64)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
-
-def _told(command: Callable[P, None]) -> Callable[P, None]:
-    """A failure that a person can act on is one line and exit status 2."""
-
-    @wraps(command)
-    def told(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except CrashbucketError as error:
-            click.echo(f"crashbucket: {error}", err=True)
-            sys.exit(2)
-
-    return told
 
 
 def _settings(data: str | None) -> Settings:
@@ -48,8 +33,14 @@ def _settings(data: str | None) -> Settings:
     return dataclasses.replace(settings, data=data) if data else settings
 
 
-def _services(data: str | None) -> Services:
-    return bootstrap.connect(_settings(data))
+def _services(data: str | None, *, make: bool = False) -> Services:
+    """The services over the data folder, which must be there unless it may be made."""
+    from chalicelib import bootstrap  # noqa: PLC0415 - the formats' imports; not for --help
+
+    settings = _settings(data)
+    if not make and not Path(settings.data).is_dir():
+        raise click.ClickException(f"there is no data folder {settings.data}: use --data")
+    return bootstrap.connect(settings)
 
 
 def _answer(as_json: bool, answer: dict[str, Any], lines: Iterable[str]) -> None:
@@ -61,18 +52,21 @@ def _answer(as_json: bool, answer: dict[str, Any], lines: Iterable[str]) -> None
 
 
 @click.group()
-def main() -> None:
+def commands() -> None:
     """Receive crashes, put those of one cause into one bucket, count them exactly."""
 
 
-@main.command()
+@commands.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True)
-@click.option("--workers", default=1, show_default=True, help="Processes that drain the queue.")
-@click.option("--http", default=1, show_default=True, help="Processes that answer requests.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option(
+    "--workers", type=_CREW, default=1, show_default=True, help="Processes that drain the queue."
+)
+@click.option(
+    "--http", type=_CREW, default=1, show_default=True, help="Processes that answer requests."
+)
 @click.option("--demo", is_flag=True, help="Make a demo app and token once; print how to use them.")
 @_DATA
-@_told
 def serve(host: str, port: int, workers: int, http: int, demo: bool, data: str | None) -> None:
     """Run the service on this machine, without AWS."""
     from infra import serve as server  # noqa: PLC0415 - the server is for this command only
@@ -83,7 +77,7 @@ def serve(host: str, port: int, workers: int, http: int, demo: bool, data: str |
     if demo:
         from infra.demo import welcome  # noqa: PLC0415
 
-        click.echo(welcome(bootstrap.connect(settings), host, port))
+        click.echo(welcome(_services(data, make=True), host, port))
     else:
         click.echo(f"Crashbucket on http://{host}:{port}, data in {settings.data}")
     server.serve(options, settings)
@@ -92,7 +86,7 @@ def serve(host: str, port: int, workers: int, http: int, demo: bool, data: str |
 # --- apps and tokens -----------------------------------------------------
 
 
-@main.group()
+@commands.group()
 def app() -> None:
     """Apps: the unit of ownership."""
 
@@ -103,12 +97,13 @@ def app() -> None:
 @click.option("--platform", type=click.Choice(PLATFORMS), default="Custom", show_default=True)
 @_DATA
 @_JSON
-@_told
 def app_create(
     name: str, bundle_id: str | None, platform: str, data: str | None, as_json: bool
 ) -> None:
     """Make an app; its id is what the SDKs are configured with."""
-    made = _services(data).accounts.create_app(name, bundle_id=bundle_id, platform=platform)
+    made = _services(data, make=True).accounts.create_app(
+        name, bundle_id=bundle_id, platform=platform
+    )
     _answer(
         as_json,
         {"app_id": made.app_id, "name": made.name},
@@ -119,7 +114,6 @@ def app_create(
 @app.command("list")
 @_DATA
 @_JSON
-@_told
 def app_list(data: str | None, as_json: bool) -> None:
     """Every app, with its id."""
     apps = list(_services(data).accounts.apps())
@@ -131,7 +125,7 @@ def app_list(data: str | None, as_json: bool) -> None:
     _answer(as_json, {"apps": listed}, lines)
 
 
-@main.group()
+@commands.group()
 def token() -> None:
     """Tokens: who may read and change."""
 
@@ -141,7 +135,6 @@ def token() -> None:
 @click.option("--scope", type=click.Choice(SCOPES), required=True)
 @_DATA
 @_JSON
-@_told
 def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool) -> None:
     """Make a token. It is shown this once: only its hash is kept."""
     made = _services(data).accounts.create_token(scope, app_id=app_id)
@@ -151,28 +144,28 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
 # --- data ----------------------------------------------------------------
 
 
-@main.command("import")
+@commands.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--app", "app_id", default=None, help="The app they belong to.")
+@click.option("--no-wait", is_flag=True, help="Leave them in the queue, for a running server.")
 @_DATA
 @_JSON
-@_told
-def import_(paths: tuple[Path, ...], app_id: str | None, data: str | None, as_json: bool) -> None:
-    """Take in crash files: logs of every known format, and QuincyKit's XML; folders too."""
-    from chalicelib.importing import import_files  # noqa: PLC0415
+def import_(
+    paths: tuple[Path, ...], app_id: str | None, no_wait: bool, data: str | None, as_json: bool
+) -> None:
+    """Take in crash files: logs of every known format, and QuincyKit's XML; folders too.
 
-    tally = import_files(_services(data), paths, app_id)
-    lines = [
-        f"{tally.stored} stored, {len(tally.dead)} could not be read, "
-        f"{len(tally.refused)} refused, of {tally.files} files",
-        *(f"  {name}: {reason}" for name, reason in (*tally.dead, *tally.refused)),
-    ]
-    _answer(as_json, tally.as_json(), lines)
+    Exit status 1 when a file was refused or its crash could not be read.
+    """
+    from chalicelib.importing import Import  # noqa: PLC0415 - the worker's and formats' imports
+
+    tally = Import(_services(data), app_id, wait=not no_wait).run(paths)
+    _answer(as_json, tally.as_json(), tally.lines())
     if tally.dead or tally.refused:
         sys.exit(1)
 
 
-@main.group()
+@commands.group()
 def deadletters() -> None:
     """Payloads that could not be made into reports."""
 
@@ -180,7 +173,6 @@ def deadletters() -> None:
 @deadletters.command("list")
 @_DATA
 @_JSON
-@_told
 def deadletters_list(data: str | None, as_json: bool) -> None:
     """Every dead letter, with its reason."""
     letters = list(_services(data).crashes.dead_letters())
@@ -196,7 +188,6 @@ def deadletters_list(data: str | None, as_json: bool) -> None:
 @click.option("--all", "every", is_flag=True, help="Every dead letter.")
 @_DATA
 @_JSON
-@_told
 def deadletters_replay(ids: tuple[int, ...], every: bool, data: str | None, as_json: bool) -> None:
     """Process dead letters again, after a fix; those that fail again stay."""
     services = _services(data)
@@ -216,11 +207,10 @@ def deadletters_replay(ids: tuple[int, ...], every: bool, data: str | None, as_j
         sys.exit(1)
 
 
-@main.command()
+@commands.command()
 @click.option("--app", "app_id", default=None, help="This app only (default: all).")
 @_DATA
 @_JSON
-@_told
 def recount(app_id: str | None, data: str | None, as_json: bool) -> None:
     """Prove every count against the reports; differences are printed, exit status 1."""
     from chalicelib.recount import recount_app  # noqa: PLC0415
@@ -237,6 +227,26 @@ def recount(app_id: str | None, data: str | None, as_json: bool) -> None:
     )
     if differences:
         sys.exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command. A failure that a person can act on is one line and exit status 2."""
+    try:
+        commands.main(args=arguments, prog_name="crashbucket", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (CrashbucketError, OSError) as error:
+        _fail(str(error))
+    except click.Abort:
+        _fail("stopped")
+
+
+def _fail(told: str) -> None:
+    click.echo(f"crashbucket: {' '.join(told.split())}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":
