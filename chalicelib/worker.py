@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 BATCH = 25  # messages at a time: what one commit takes of known crashes
 _FOLD_EVERY = 24  # batches: a reader adds at most that many deltas a worker and app
 _WAIT_S = 0.5  # of one look at an empty queue; a new message ends it at once
+_GATHER_S = 0.03  # after a batch that was not full: one commit of many costs less than many
 _QUIET_S = 0.05  # without a message, then it is time to fold
 _AFTER_FAILURE_S = 1.0  # the store is busy, full or away: do not ask it without a pause
 _CAREFUL_VISIBILITIES = 3  # time in which what killed a worker comes back to it
@@ -45,7 +46,8 @@ class Worker:
         """Work until told to stop; what is under way is finished first."""
         while not stopping():
             try:
-                self.step(wait_s=_WAIT_S)
+                if 0 < self.step(wait_s=_WAIT_S) < BATCH:
+                    time.sleep(_GATHER_S)
             except Exception:  # what is not acknowledged comes back
                 _log.exception("the store did not do as it was told")
                 time.sleep(_AFTER_FAILURE_S)

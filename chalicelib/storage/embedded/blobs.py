@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -181,15 +182,19 @@ class EmbeddedBlobs:
         if_absent: bool,
     ) -> None:
         """The row and its message, in one transaction."""
-        with self._database.transaction() as connection:
+
+        def store(connection: sqlite3.Connection) -> str | None:
             old = connection.execute("SELECT file FROM blobs WHERE key = ?", (key,)).fetchone()
             if if_absent and old is not None:
                 raise BlobExists(f"there is a blob under {key!r} already")
             connection.execute(_STORE, (key, size, content_type, file, data))
             if key.startswith(self._notified_prefix):
                 self._queue.send_within(connection, object_created(BUCKET, key, size))
-        if old is not None and old[0] is not None:
-            self._files.remove(old[0])
+            return old[0] if old else None
+
+        replaced = self._database.together(store)
+        if replaced is not None:
+            self._files.remove(replaced)
 
     def _read(self, key: str, start: int, length: int | None) -> tuple[str, bytes]:
         take = -1 if length is None else length

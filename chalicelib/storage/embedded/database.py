@@ -13,14 +13,19 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar, cast
 
+from chalicelib.errors import CrashbucketError
 from chalicelib.storage.ports import Conflict
 
 if sys.platform != "win32":
     import fcntl
+
+Result = TypeVar("Result")
 
 LOCK_WAIT_S = 20.0  # longer than any batch takes, shorter than a Lambda or a client would wait
 _FIRST_PAUSE_S = 0.0001
@@ -34,7 +39,9 @@ _SETTINGS = (
 
 
 class Database:
-    """Connections to one file: one for each thread, made anew in a forked process."""
+    """Connections to one file: one to write and one for each reading thread, made anew in a fork."""
+
+    _writer: _Handle | None
 
     def __init__(self, path: Path, schema: str, *, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self._path = path
@@ -59,19 +66,42 @@ class Database:
         survives a crash of the process. Raises `Conflict` when other writers
         do not let go for `lock_wait_s`.
         """
-        with self._write_lock() as handle:
-            connection = handle.connection
-            if handle.durable is not durable:
-                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                handle.durable = durable
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with self._write_lock() as handle, _transaction(handle, durable) as connection:
+            yield connection
+
+    def together(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run `work` in a durable transaction that it may share with other threads' work.
+
+        Whoever gets the lock first commits what all have waiting, so that a
+        burst costs one fsync and not one each. Work must raise a
+        `CrashbucketError` before it writes, or not at all; any other
+        exception undoes the work of all that shared the transaction.
+        """
+        task = _Task(work)
+        self._waiting.append(task)
+        try:
+            with self._write_lock() as handle:
+                if not task.done:
+                    self._run_waiting(handle)
+        finally:
+            if not task.done:  # the lock was not to be had: nobody may run it any more
+                with suppress(ValueError):
+                    self._waiting.remove(task)
+        if task.error is not None:
+            raise task.error
+        return cast(Result, task.result)
+
+    def _run_waiting(self, handle: _Handle) -> None:
+        tasks = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            with _transaction(handle, True) as connection:
+                for task in tasks:
+                    task.run(connection)
+        except BaseException as error:
+            for task in tasks:
+                task.error = error
+        for task in tasks:
+            task.done = True
 
     def close(self) -> None:
         """Close every thread's connection; a later use opens a new one."""
@@ -90,12 +120,12 @@ class Database:
 
     @contextmanager
     def _write_lock(self) -> Iterator[_Handle]:
-        handle = self._handle()
         deadline = time.monotonic() + self._lock_wait_s
         mutex = self._mutex
         if not mutex.acquire(timeout=self._lock_wait_s):
             raise Conflict(f"{self._path.name} stayed locked by another thread")
         try:
+            handle = self._writer_handle()
             if not handle.lock(deadline):
                 raise Conflict(f"{self._path.name} stayed locked by another process")
             try:
@@ -105,8 +135,18 @@ class Database:
         finally:
             mutex.release()
 
+    def _writer_handle(self) -> _Handle:
+        """The one connection that this process writes with: what a connection keeps of the file
+        is worthless as soon as another one has written, so threads share it under the mutex."""
+        if self._writer is None:
+            self._writer = _Handle(self._path, self._lock_path)
+            self._handles.add(self._writer)
+        return self._writer
+
     def _forget_handles(self) -> None:
         self._mutex = threading.Lock()
+        self._writer = None
+        self._waiting: deque[_Task] = deque()
         self._local = _Local()
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
 
@@ -118,7 +158,7 @@ class Database:
 
 
 class _Handle:
-    """One thread's connection and its own descriptor of the lock file."""
+    """A connection and its own descriptor of the lock file."""
 
     def __init__(self, path: Path, lock_path: Path) -> None:
         self.durable = True
@@ -168,6 +208,40 @@ class _Handle:
     def __del__(self) -> None:
         with suppress(AttributeError):  # opening it failed half-way
             self.close()
+
+
+@contextmanager
+def _transaction(handle: _Handle, durable: bool) -> Iterator[sqlite3.Connection]:
+    connection = handle.connection
+    if handle.durable is not durable:
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        handle.durable = durable
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+class _Task:
+    """Work that waits for a transaction, and what came of it."""
+
+    __slots__ = ("done", "error", "result", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        self.work = work
+        self.done = False
+        self.error: BaseException | None = None
+        self.result: object = None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        try:
+            self.result = self.work(connection)
+        except CrashbucketError as error:
+            self.error = error
 
 
 class _Local(threading.local):
