@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,8 @@ class Bugsink:
 
     def stored(self) -> int:
         """Events that are digested: stored, in their group, and counted."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10) as connection:
+        uri = f"file:{self.database}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
             (count,) = connection.execute("SELECT count(*) FROM events_event").fetchone()
         connection.close()
         return int(count)
