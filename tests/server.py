@@ -85,24 +85,24 @@ class RunningServer:
         assert self.process
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self._close()
+        self.close_output()
 
     def kill_supervisor(self) -> None:
         """kill -9 of the first process alone: the others must notice by themselves."""
         assert self.process
         self.process.kill()
         self.process.wait()
-        self._close()
+        self.close_output()
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         assert self.process
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=20)
-        self._close()
+        self.close_output()
         return status
 
-    def _close(self) -> None:
+    def close_output(self) -> None:
         if self.process and self.process.stdout:
             self.process.stdout.close()
 

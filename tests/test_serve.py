@@ -8,7 +8,9 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,9 +101,7 @@ def test_a_server_whose_parent_was_killed_frees_its_port(tmp_path: Path) -> None
         assert server.process
         children = server.children()
         assert len(children) >= 2
-        server.process.kill()
-        server.process.wait()
-        server._close()
+        server.kill_supervisor()
         assert wait_for(lambda: not any(map(is_running, children)))
         server.start()
         post(server, ANDROID_EXAMPLE.encode())
@@ -110,13 +110,75 @@ def test_a_server_whose_parent_was_killed_frees_its_port(tmp_path: Path) -> None
 
 def test_a_killed_child_is_replaced(server: RunningServer) -> None:
     for pid in server.children():
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"resource_tracker" not in command:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
     time.sleep(0.5)
     server.wait_until_healthy()
     post(server, ANDROID_EXAMPLE.encode())
     assert wait_for(lambda: groups(server))
+
+
+def test_a_process_that_dies_again_and_again_does_not_end_the_server(
+    server: RunningServer,
+) -> None:
+    for _ in range(4):
+        http = [pid for pid in server.children() if b"http_process" in command_of(pid)]
+        os.kill(http[0], signal.SIGKILL)
+        time.sleep(0.3)
+        server.wait_until_healthy()
+    assert server.process
+    assert server.process.poll() is None
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_under_load_loses_nothing_and_takes_less_than_ten_seconds(
+    server: RunningServer, number: signal.Signals
+) -> None:
+    accepted = [post(server, android_log()) for _ in range(40)]
+    children = server.children()
+    assert server.process
+    began = time.monotonic()
+    os.killpg(server.process.pid, number)  # as Ctrl-C does: all of them get it
+    assert server.process.wait(timeout=20) == 0
+    assert time.monotonic() - began < 10
+    assert not any(map(is_running, children))
+    server.close_output()
+    server.start()
+    assert wait_for(lambda: counted(server) == len(accepted))
+
+
+def counted(server: RunningServer) -> int:
+    return sum(int(str(group["number_of_crashes"])) for group in groups(server))
+
+
+def test_a_taken_port_is_said_in_one_line(server: RunningServer, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "chalicelib.cli", "serve", "--port", str(server.port)),
+            *("--data", str(tmp_path / "other")),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = f"crashbucket: cannot listen on 127.0.0.1:{server.port}: Address already in use\n"
+    assert (run.returncode, run.stdout, run.stderr) == (2, "", told)
+
+
+def test_clients_that_never_finish_do_not_keep_others_out(server: RunningServer) -> None:
+    head = b"POST /api/2/apps/x/crashes/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
+    try:
+        for connection in slow:
+            connection.sendall(head)
+        assert post(server, android_log())
+    finally:
+        for connection in slow:
+            connection.close()
 
 
 def test_libhockey_lists_groups_crashes_versions_and_downloads_a_log(

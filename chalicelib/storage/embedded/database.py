@@ -39,7 +39,7 @@ _SETTINGS = (
 
 
 class Database:
-    """Connections to one file: one to write and one for each reading thread, made anew in a fork."""
+    """Connections to one file: one to write, one for each reading thread, new ones in a fork."""
 
     _writer: _Handle | None
 
