@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 import sys
 from typing import Any
 
@@ -20,6 +21,9 @@ _FINISH_WITHIN_S = 5  # for what is under way when the server stops
 
 def main(host: str, port: int, parent: int) -> None:
     end_with_parent(parent)
+    # Ctrl-C reaches all processes, and granian's would stop each other half-way: the supervisor
+    # decides, and asks with SIGTERM.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     Server(
         "infra.http_process",
         address=host,

@@ -143,7 +143,7 @@ def test_a_stop_under_load_loses_nothing_and_takes_less_than_ten_seconds(
     began = time.monotonic()
     os.killpg(server.process.pid, number)  # as Ctrl-C does: all of them get it
     assert server.process.wait(timeout=20) == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 5  # 10 is for what hangs
     assert not any(map(is_running, children))
     server.close_output()
     server.start()
