@@ -57,9 +57,10 @@ def main() -> None:
             if stored:
                 filled_s[stored] = fill(data, tenant.app_id, stored)
                 print(f"filled with {stored:,} reports in {filled_s[stored]:.1f} s", flush=True)
-            runs[stored] = list(
-                measured(data, tenant, stored, options.reports, options.runs, options)
-            )
+            runs[stored] = []
+            for entry in measured(data, tenant, stored, options):
+                print(f"  {stored:,} stored: {entry.drained_per_s:,.0f} drained/s", flush=True)
+                runs[stored].append(entry)
     medians = [median(of_store) for of_store in runs.values()]
     print(output.table(HEADING, [row(entry) for entry in medians]))
     for entry in medians:
@@ -99,21 +100,19 @@ def row(entry: Drained) -> tuple[object, ...]:
 
 
 def measured(
-    data: Path, tenant: Tenant, stored: int, reports: int, runs: int, options: argparse.Namespace
+    data: Path, tenant: Tenant, stored: int, options: argparse.Namespace
 ) -> Iterator[Drained]:
     """Runs one after another over one folder, each with a server of its own.
 
     At an empty store every run has a fresh folder instead: the second would find it filled.
     """
-    for number in range(runs):
-        seed = number + 1
+    sizes = (options.workers, options.http)
+    for seed in range(1, options.runs + 1):
         if stored:
-            yield run(data, tenant, stored, reports, seed, options.workers, options.http)
+            yield run(data, tenant, stored, options.reports, seed, *sizes)
         else:
             with fresh_folder() as empty:
-                yield run(
-                    empty, make_tenant(empty), 0, reports, seed, options.workers, options.http
-                )
+                yield run(empty, make_tenant(empty), 0, options.reports, seed, *sizes)
 
 
 def run(
