@@ -1,0 +1,122 @@
+"""Nothing that a stranger sends makes the service fail: no request ends in a 500."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app import app as application
+from chalicelib import keys
+from chalicelib.bootstrap import Services
+from chalicelib.records import App
+from tests.crashes import ANDROID_EXAMPLE, drain, receive
+from tests.wsgi_client import multipart, request
+
+_ROUTES = sorted(
+    (path, method) for path, methods in application.routes.items() for method in methods
+)
+_XML = (
+    "<crashes><crash><bundleidentifier>de.codenauts.hockeyapp</bundleidentifier>"
+    f"<log><![CDATA[{ANDROID_EXAMPLE}]]></log></crash></crashes>"
+).encode()
+_MANY = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture
+def known(services: Services, app: App) -> Iterator[dict[str, str]]:
+    """Values that path variables may have, and a token that opens everything."""
+    report_id = receive(services, app, ANDROID_EXAMPLE.encode())
+    drain(services)
+    report = services.crashes.report(report_id)
+    yield {
+        "app_id": app.app_id,
+        "crash_id": str(report_id),
+        "version_id": str(report.version_id),
+        "group_id": str(report.group_id),
+        "token": services.accounts.create_token("admin"),
+    }
+    accepted = drain(services)  # and what was accepted can be processed, or is a dead letter
+    dead = {letter.report_id for letter in services.crashes.dead_letters()}
+    assert all(i in dead or services.table.get(keys.report(i)) for i in accepted)
+
+
+def wild_text() -> st.SearchStrategy[str]:
+    """Bytes of the wire, as WSGI hands them over."""
+    return st.binary(max_size=30).map(lambda raw: raw.decode("latin-1"))
+
+
+def numbers() -> st.SearchStrategy[str]:
+    return st.sampled_from(["0", "-1", "1e9", "٣", "9" * 20, "9" * 5000, "NaN", "1.5", "", "0x1"])
+
+
+def variables() -> st.SearchStrategy[str | None]:
+    """None: the value that is there."""
+    return st.none() | numbers() | wild_text()
+
+
+@st.composite
+def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
+    """The sound bytes with some cut out, put in or changed."""
+    body = bytearray(sound)
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(body)))
+        length = draw(st.integers(0, 60))
+        body[at : at + length] = draw(st.binary(max_size=60))
+    return bytes(body)
+
+
+def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
+    """Bodies with their content type: forms, XML, and anything at all, sound or damaged."""
+    fields = {"userID": "u", "contact": "c", "page": "1", "status": "1"}
+    form, form_type = multipart(fields, {"log": ANDROID_EXAMPLE.encode(), "attachment0": b"\0"})
+    raw, raw_type = multipart({"raw": ANDROID_EXAMPLE, "sdk": "s"})
+    posted, posted_type = multipart({"xmlstring": _XML})
+    kinds = [
+        (form, form_type),
+        (raw, raw_type),
+        (posted, posted_type),
+        (_XML, {"Content-Type": "application/xml"}),
+        (b"raw=x&userID=%FF", {"Content-Type": "application/x-www-form-urlencoded"}),
+        (b'{"a": 1}', {"Content-Type": "application/json"}),
+    ]
+    sound = st.sampled_from(kinds)
+    return st.one_of(
+        sound,
+        sound.flatmap(lambda kind: damaged(kind[0]).map(lambda body: (body, kind[1]))),
+        st.tuples(st.binary(max_size=300), st.builds(dict, st.just({}))),
+        st.tuples(st.binary(max_size=100), wild_text().map(lambda text: {"Content-Type": text})),
+        sound.map(lambda kind: (gzip.compress(kind[0]), kind[1] | {"Content-Encoding": "gzip"})),
+        sound.map(lambda kind: (gzip.compress(kind[0])[:-9], {"Content-Encoding": "gzip"})),
+    )
+
+
+@_MANY
+@given(data=st.data())
+def test_no_request_to_any_route_makes_a_500(known: dict[str, str], data: st.DataObject) -> None:
+    path, method = data.draw(st.sampled_from(_ROUTES))
+    for name, value in known.items():
+        given_value = data.draw(variables())
+        path = path.replace(f"{{{name}}}", value if given_value is None else given_value)
+    query = data.draw(
+        st.dictionaries(
+            st.sampled_from(["page", "per_page", "sort", "order", "format", "q", "symbolicated"]),
+            numbers() | st.sampled_from(["log", "json", "text", "class", "desc", "50"]),
+            max_size=4,
+        )
+    )
+    body, headers = data.draw(bodies())
+    tokens = [{}, {"X-HockeyAppToken": known["token"]}, {"Authorization": "Bearer x"}]
+    tokens += [{"X-HockeyAppToken": "ÿ\0"}, {"Authorization": "Basic é"}, {"Accept": "*/*"}]
+    headers |= data.draw(st.sampled_from(tokens))
+    path += "?" + "&".join(f"{name}={value}" for name, value in query.items())
+    wire_path = path.encode("utf-8", "replace").decode("latin-1")
+    answer = request(method, wire_path, body, headers, chunked=data.draw(st.booleans()))
+    assert answer.status < 500, answer.body
