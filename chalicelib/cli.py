@@ -70,16 +70,15 @@ def commands() -> None:
 def serve(host: str, port: int, workers: int, http: int, demo: bool, data: str | None) -> None:
     """Run the service on this machine, without AWS."""
     from infra import serve as server  # noqa: PLC0415 - the server is for this command only
+    from infra.demo import address, welcome  # noqa: PLC0415
 
     settings = _settings(data)
     options = server.ServeOptions(host, port, workers, http)
-    server.check_port(options)
+    options = dataclasses.replace(options, host=server.checked_address(options))
     if demo:
-        from infra.demo import welcome  # noqa: PLC0415
-
         click.echo(welcome(_services(data, make=True), host, port))
     else:
-        click.echo(f"Crashbucket on http://{host}:{port}, data in {settings.data}")
+        click.echo(f"Crashbucket on {address(host, port)}, data in {settings.data}")
     server.serve(options, settings)
 
 

@@ -16,7 +16,8 @@ def to_wire(moment: datetime) -> str:
 
 def to_stored(moment: datetime) -> str:
     """`2011-10-18T16:59:03.123456Z`: text whose order is the order of time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    naive = moment.astimezone(UTC).replace(tzinfo=None)
+    return naive.isoformat(timespec="microseconds") + "Z"
 
 
 def from_stored(text: str) -> datetime:

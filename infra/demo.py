@@ -19,7 +19,7 @@ def welcome(services: Services, host: str, port: int) -> str:
     for the next ones, readable by the owner only.
     """
     demo = _demo(services, Path(services.settings.data) / "demo.json")
-    url = f"http://{host}:{port}"
+    url = address(host, port)
     app = f"{url}/api/2/apps/{demo['app_id']}"
     return f"""\
 Crashbucket on {url}, data in {services.settings.data}
@@ -35,6 +35,12 @@ See its group:
 
   curl -H "X-HockeyAppToken: {demo["token"]}" {app}/crash_reasons
 """
+
+
+def address(host: str, port: int) -> str:
+    """The URL that reaches the server from this machine."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
 def _demo(services: Services, kept: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from infra.processes import end_with_parent
 
 # Most of a request is waiting: for the disk, or for the rest of a body from a slow phone.
 _THREADS = 32
-# A request has the disk's answer, and then waits for the interpreter: Python's 5 ms are five requests.
+# A request has the disk's answer and waits for the interpreter: Python's 5 ms are five requests.
 _SWITCH_S = 0.0005
 _FINISH_WITHIN_S = 5  # for what is under way when the server stops
 

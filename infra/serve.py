@@ -20,8 +20,8 @@ _STOP_WITHIN_S = 9.0  # with what the start of the stop takes: 10
 _PORT_FREE_WITHIN_S = 2.0  # a killed server's children need a moment to notice
 
 
-class PortTaken(CrashbucketError):
-    """Another program answers on the port."""
+class CannotListen(CrashbucketError):
+    """The address is not this machine's, or another program has the port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ def serve(options: ServeOptions, settings: Settings) -> None:
     )
 
 
-def check_port(options: ServeOptions) -> None:
-    """Raise `PortTaken` when another program listens there.
+def checked_address(options: ServeOptions) -> str:
+    """The IP address of the host, once nobody else listens there; else raises `CannotListen`.
 
     The HTTP processes share the port among each other, so that they themselves
     would share it with a stranger without a word.
@@ -59,18 +59,20 @@ def check_port(options: ServeOptions) -> None:
     until = time.monotonic() + _PORT_FREE_WITHIN_S
     while True:
         try:
-            return _bind_once(options)
+            return _bound_once(options)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > until:
                 where = f"{options.host}:{options.port}"
-                raise PortTaken(f"cannot listen on {where}: {error.strerror or error}") from error
+                told = f"cannot listen on {where}: {error.strerror or error}"
+                raise CannotListen(told) from error
         time.sleep(0.1)
 
 
-def _bind_once(options: ServeOptions) -> None:
+def _bound_once(options: ServeOptions) -> str:
     family, kind, protocol, _, address = socket.getaddrinfo(
         options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
+    return str(address[0])

@@ -169,6 +169,17 @@ def test_a_taken_port_is_said_in_one_line(server: RunningServer, tmp_path: Path)
     assert (run.returncode, run.stdout, run.stderr) == (2, "", told)
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
+def test_a_host_that_is_not_this_one_is_said_in_one_line(tmp_path: Path, host: str) -> None:
+    command = [sys.executable, "-m", "chalicelib.cli", "serve", "--host", host]
+    run = subprocess.run(
+        [*command, "--data", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith(f"crashbucket: cannot listen on {host}:8000: ")
+    assert run.stderr.count("\n") == 1
+
+
 def test_clients_that_never_finish_do_not_keep_others_out(server: RunningServer) -> None:
     head = b"POST /api/2/apps/x/crashes/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
     slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
