@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from chalicelib.storage.counting import CountingBlobs, CountingQueue, CountingTa
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.worker import Worker
 
+_POSTING_THREADS = 10
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -41,18 +43,28 @@ class Counted:
         self._workers = [self._worker() for _ in range(workers)]
 
     def take(self, crashes: Iterable[corpus.Crash], received_at: datetime) -> None:
-        """What the door does with posts of these crashes, once it has parsed them."""
+        """What the door does with posts of these crashes, once it has parsed them; one by one."""
         for crash in crashes:
-            fields = {"user": corpus.user(crash)}
-            self._intake.receive(
-                Payload(self._app.app_id, "hockeyapp", received_at, corpus.log(crash), b"", fields)
-            )
+            self._receive(crash, received_at)
+
+    def take_together(self, crashes: Iterable[corpus.Crash], received_at: datetime) -> None:
+        """The same for posts that arrive at the same moment: quicker, in no certain order."""
+        with ThreadPoolExecutor(_POSTING_THREADS) as pool:
+            for done in [pool.submit(self._receive, crash, received_at) for crash in crashes]:
+                done.result()
+
+    def _receive(self, crash: corpus.Crash, received_at: datetime) -> None:
+        fields = {"user": corpus.user(crash)}
+        self._intake.receive(
+            Payload(self._app.app_id, "hockeyapp", received_at, corpus.log(crash), b"", fields)
+        )
 
     def step(self, worker: int = 0) -> int:
         """One batch by one of the workers; it folds at its own times."""
         return self._workers[worker].step()
 
     def drain(self) -> None:
+        """Until the queue is empty; the first worker folds what it wrote."""
         while self.step():
             pass
 

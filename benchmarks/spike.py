@@ -67,7 +67,7 @@ def simulate(
                     batch = [replace(crash, cause=cause) for crash in batch]
                 if one_user:
                     batch = [replace(crash, number=1) for crash in batch]
-                counted.take(batch, second(now + part * _BATCH / rate))
+                counted.take_together(batch, second(now + part * _BATCH / rate))
                 counted.step(batches % workers)
                 batches += 1
             counts = counted.table.snapshot()

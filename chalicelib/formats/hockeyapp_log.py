@@ -58,12 +58,18 @@ def read_header(raw: bytes) -> Mapping[str, str]:
 def looks_like(raw: bytes) -> bool:
     """Whether this is a HockeyApp log, and not an Apple report that was posted as one."""
     try:
-        text = decode(raw[:MAX_HEADER_BYTES], MAX_HEADER_BYTES).text
+        return is_log(decode(raw[:MAX_HEADER_BYTES], MAX_HEADER_BYTES).text)
     except FormatError:
         return False
+
+
+def is_log(text: str) -> bool:
+    """The same for the beginning of a text that is decoded already."""
     if text.lstrip().startswith(("{", "<")):
         return False
-    if any(line.startswith(_APPLE_HEADERS) for line in text.split("\n")):
+    if any(mark in text for mark in _APPLE_HEADERS) and any(
+        line.startswith(_APPLE_HEADERS) for line in text.split("\n")
+    ):
         return False
     return "Package" in _split(text)[0] or _STACK_LINE.search(text) is not None
 
