@@ -18,8 +18,8 @@ _FULL = (
 )
 _QUICK = (
     ("profile_spine", "--reports", "1500", "--floor-seconds", "0.5"),
-    ("cost", "--stored", "1000", "3000", "--storm-seconds", "1"),
-    ("bugsink", "--reports", "2000", "--events", "400", "--runs", "1"),
+    ("cost", "--stored", "1000", "2000", "--storm-seconds", "5", "--storm-scale", "10"),
+    ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
 )
 

@@ -136,7 +136,7 @@ def ratios(small: Line, large: Line) -> dict[str, float]:
     }
 
 
-def storms(seconds: int) -> dict[str, spike.Storm]:
+def storms(seconds: int, scale: int) -> dict[str, spike.Storm]:
     """A storm of one cause, of many, and one whose reports all name one user."""
     results = {}
     for name, one_cause, one_user in (
@@ -147,7 +147,12 @@ def storms(seconds: int) -> dict[str, spike.Storm]:
         with storehouse.fresh_folder() as folder:
             tenant = storehouse.make_tenant(folder)
             results[name] = spike.simulate(
-                folder, tenant.app_id, seconds=seconds, one_cause=one_cause, one_user=one_user
+                folder,
+                tenant.app_id,
+                seconds=seconds,
+                one_cause=one_cause,
+                one_user=one_user,
+                scale=scale,
             )
     return results
 
@@ -155,11 +160,12 @@ def storms(seconds: int) -> dict[str, spike.Storm]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stored", type=int, nargs=2, default=[1_000, 100_000])
-    parser.add_argument("--storm-seconds", type=int, default=3)
+    parser.add_argument("--storm-seconds", type=int, default=8, help="of the simulated clock")
+    parser.add_argument("--storm-scale", type=int, default=4, help="so many times fewer reports")
     options = parser.parse_args()
     small, large = (at(stored) for stored in options.stored)
     _print(small, large)
-    of_storms = storms(options.storm_seconds)
+    of_storms = storms(options.storm_seconds, options.storm_scale)
     _print_storms(of_storms)
     output.keep(
         "cost",
