@@ -37,6 +37,25 @@ def end_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
+class StopSignal:
+    """Whether one of the signals has asked this process to stop.
+
+    A plain flag: a handler that took a lock, as `threading.Event` does, could
+    find it held by what it interrupted, even by itself.
+    """
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        self._asked = False
+        for number in numbers:
+            signal.signal(number, self._ask)
+
+    def asked(self) -> bool:
+        return self._asked
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+
 class Child:
     """One place in the crew, and the process that fills it.
 
@@ -90,13 +109,11 @@ def keep_all(children: Sequence[Child], *, stop_within_s: float) -> None:
 
     Must run in the main thread. A child has `stop_within_s` to end by itself.
     """
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    while not stopping.is_set():
+    stop = StopSignal(signal.SIGTERM, signal.SIGINT)
+    while not stop.asked():
         for child in children:
             child.keep()
-        stopping.wait(_LOOK_EVERY_S)
+        time.sleep(_LOOK_EVERY_S)
     until = time.monotonic() + stop_within_s
     for child in children:
         child.ask_to_stop()

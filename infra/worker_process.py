@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import threading
 
 from chalicelib import bootstrap
 from chalicelib.storage.embedded.blobs import EmbeddedBlobs
 from chalicelib.worker import Worker
-from infra.processes import end_with_parent
+from infra.processes import StopSignal, end_with_parent
 
 
 def main(parent: int, *, careful: bool) -> None:
     """Work until SIGTERM, which also comes when the supervisor is gone."""
     logging.basicConfig(level=logging.WARNING)
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    stop = StopSignal(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
     end_with_parent(parent, signal.SIGTERM)  # the batch under way is worth finishing
     services = bootstrap.services()
@@ -25,7 +23,7 @@ def main(parent: int, *, careful: bool) -> None:
         services.blobs.remove_orphans()
     worker = Worker(services, careful=careful)
     worker.fold_what_was_left()
-    worker.run(stopping.is_set)
+    worker.run(stop.asked)
 
 
 if __name__ == "__main__":
