@@ -41,11 +41,13 @@ class StopSignal:
     """Whether one of the signals has asked this process to stop.
 
     A plain flag: a handler that took a lock, as `threading.Event` does, could
-    find it held by what it interrupted, even by itself.
+    find it held by what it interrupted, even by itself. With `within_s`, a
+    process that has not stopped by then is ended by SIGALRM.
     """
 
-    def __init__(self, *numbers: signal.Signals) -> None:
+    def __init__(self, *numbers: signal.Signals, within_s: int = 0) -> None:
         self._asked = False
+        self._within_s = within_s
         for number in numbers:
             signal.signal(number, self._ask)
 
@@ -53,6 +55,8 @@ class StopSignal:
         return self._asked
 
     def _ask(self, *_: object) -> None:
+        if not self._asked:
+            signal.alarm(self._within_s)
         self._asked = True
 
 

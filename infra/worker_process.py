@@ -11,11 +11,13 @@ from chalicelib.storage.embedded.blobs import EmbeddedBlobs
 from chalicelib.worker import Worker
 from infra.processes import StopSignal, end_with_parent
 
+_FINISH_WITHIN_S = 8  # no batch takes as long; where no supervisor is left, nobody else ends it
+
 
 def main(parent: int, *, careful: bool) -> None:
     """Work until SIGTERM, which also comes when the supervisor is gone."""
     logging.basicConfig(level=logging.WARNING)
-    stop = StopSignal(signal.SIGTERM)
+    stop = StopSignal(signal.SIGTERM, within_s=_FINISH_WITHIN_S)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
     end_with_parent(parent, signal.SIGTERM)  # the batch under way is worth finishing
     services = bootstrap.services()
