@@ -135,7 +135,8 @@ def run(
             drained_at = time.monotonic()
             cpu = processes.cpu_seconds(roots) - cpu
         if posted.refused:
-            raise RuntimeError(f"refused: {posted.refused}")
+            told = (data / "server.log").read_text()[-2000:]
+            raise RuntimeError(f"refused: {posted.refused}\n{told}")
         after = reader.crashes_in_groups()
     if after - before != posted.accepted:
         raise RuntimeError(f"{posted.accepted} accepted, {after - before} counted")

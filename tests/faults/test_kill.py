@@ -87,7 +87,7 @@ def test_thirty_kills_lose_nothing_and_count_nothing_twice(
         finally:
             load.stop()
         server.wait_until_healthy()
-        assert wait_for(lambda: server.get("/healthz")["waiting"] == 0, 30.0)
+        assert wait_for(lambda: is_drained(server), 30.0)
         listed = list_crashes(server)
         assert len(load.accepted) > KILLS  # it was under load
         assert missing_by_id(server, load.accepted) == []
@@ -97,6 +97,14 @@ def test_thirty_kills_lose_nothing_and_count_nothing_twice(
     assert len(set(ids)) == len(ids)
     assert len(set(users)) == len(users)
     assert recount(server.data) == {"reports": len(ids), "differences": []}
+
+
+def is_drained(server: RunningServer) -> bool:
+    """Whether nothing waits; not yet, where the last kill's HTTP process is still going away."""
+    try:
+        return bool(server.get("/healthz")["waiting"] == 0)
+    except OSError:
+        return False
 
 
 def kill(server: RunningServer, target: str, chance: random.Random) -> None:
