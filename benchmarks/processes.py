@@ -30,7 +30,9 @@ def free_port() -> int:
 def running(
     commands: Sequence[Sequence[str]], *, folder: Path, environment: dict[str, str], log: Path
 ) -> Iterator[list[int]]:
-    """The commands as processes, each in a session of its own; their ids. Stopped at the end."""
+    """The commands as processes, each in a session of its own; their ids. Stopped at the end,
+    also when this process is told to end by SIGTERM."""
+    previous = signal.signal(signal.SIGTERM, _exit)
     with log.open("ab") as output:
         processes = [
             subprocess.Popen(
@@ -54,6 +56,12 @@ def running(
                 except subprocess.TimeoutExpired:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _exit(*_: object) -> None:
+    """SIGTERM's default ends Python without its `finally`, and would leave the server behind."""
+    raise SystemExit(1)
 
 
 @contextmanager
