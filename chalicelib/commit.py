@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from chalicelib import clock, deltas, keys
+from chalicelib.bucketing.assignment import Founder
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack
 from chalicelib.ids import IdSource, sortable
@@ -28,6 +29,20 @@ class Crash:
     report: Report
     app: App
     stack: Stack
+
+    @property
+    def database_id(self) -> str:
+        """The id its client gave it, else ours."""
+        return self.received.fields.get("database_id") or str(self.report_id)
+
+    @property
+    def forced_bucket(self) -> str | None:
+        return self.received.fields.get("force_bucket")
+
+    @property
+    def date(self) -> str:
+        """The canonical time, as stored: the report's own where it carries one."""
+        return clock.to_stored(self.report.date or self.received.received_at)
 
 
 @dataclass
@@ -62,7 +77,7 @@ class Batch:
             report = _stored_report(crash, version_id, group_id, fingerprint)
             self._report_at[len(self.operations)] = crash.report_id
             self.operations.append(Put(report.item(), if_absent=True))
-            row = deltas.row_of(group_id, version_id, report.date)
+            row = deltas.row_of(group_id, version_id, crash.date)
             counted.setdefault(crash.app.app_id, []).append(row)
             taken += 1
         batch_id = sortable(self.ids.next())
@@ -83,7 +98,7 @@ class Batch:
         wanted: dict[Key, str] = {}
         for crash in crashes:
             wanted[_version_key(crash)] = "version_id"
-            if crash.stack.fingerprint:
+            if crash.stack.fingerprint and crash.forced_bucket is None:
                 place = keys.stack_in_app(crash.stack.fingerprint, crash.app.app_id)
                 wanted[place] = "group_id"
         for key, item in self.table.batch_get(list(wanted)).items():
@@ -109,15 +124,17 @@ class Batch:
         """The stack's fingerprint and the group of the app that it belongs to."""
         app_id = crash.app.app_id
         fingerprint = crash.stack.fingerprint
-        if fingerprint:
+        if fingerprint and crash.forced_bucket is None:
             known = self._groups.get(keys.stack_in_app(fingerprint, app_id))
             if known is not None:
                 return fingerprint, known
-        assignment = self.bucketing.assign(crash.stack, str(crash.report_id))
-        place = keys.group_of_bucket(assignment.default_bucket, app_id)
+        founder = Founder(crash.database_id, app_id)
+        assignment = self.bucketing.assign(crash.stack, founder, crash.forced_bucket)
+        bucket_id = assignment.buckets[self.bucketing.default_threshold]
+        place = keys.group_of_bucket(bucket_id, app_id)
         group_id = self._groups.get(place) or self._stored_group(place)
         if group_id is None:
-            group = _new_group(self.ids.next(), crash, version_id, assignment.default_bucket)
+            group = _new_group(self.ids.next(), crash, version_id, bucket_id)
             group_id = group.group_id
             self._new_groups[app_id] = self._new_groups.get(app_id, 0) + 1
             self.operations.append(Put(group.item(), if_absent=True))
@@ -144,7 +161,6 @@ def _version_key(crash: Crash) -> Key:
 
 def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: str) -> StoredReport:
     report, received = crash.report, crash.received
-    moment = clock.to_stored(received.received_at)
     return StoredReport(
         report_id=crash.report_id,
         app_id=crash.app.app_id,
@@ -152,8 +168,9 @@ def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: st
         version_id=version_id,
         group_id=group_id,
         fingerprint=fingerprint,
-        date=moment,
-        received_at=moment,
+        date=crash.date,
+        received_at=clock.to_stored(received.received_at),
+        database_id=received.fields.get("database_id"),
         door=received.door,
         bundle_version=report.app.version or "",
         bundle_short_version=report.app.short_version or "",
@@ -176,7 +193,7 @@ def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: st
 
 
 def _new_group(group_id: int, crash: Crash, version_id: int, bucket_id: str) -> Group:
-    moment = clock.to_stored(crash.received.received_at)
+    moment = crash.date
     top = next(iter(crash.report.stack), Frame())
     return Group(
         group_id=group_id,

@@ -106,7 +106,10 @@ class Report:
 
     `exceptions` is empty for a crash by signal that has no exception object;
     then `exception_type` and `reason` still name the signal. `occurred_at` is
-    what the device claimed (aware, UTC when it gave a zone that can be read).
+    what the device claimed (aware, UTC when it gave a zone that can be read);
+    `date` the canonical date where the format carries one, else None: then the
+    time of receipt counts. `properties` are what else the report says of its
+    crash, as (path, text): a crash without frames is told by them.
     `unread` lists what could not be read, in plain words; the rest is good.
     """
 
@@ -123,6 +126,8 @@ class Report:
     user: str | None = None
     contact: str | None = None
     occurred_at: datetime | None = None
+    date: datetime | None = None
+    properties: tuple[tuple[str, str], ...] = ()
     unread: tuple[str, ...] = ()
 
     @property

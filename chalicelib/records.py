@@ -118,6 +118,7 @@ class StoredReport(_Record):
     bundle_version: str
     bundle_short_version: str
     platform: str
+    database_id: str | None = None
     occurred_at: str | None = None
     exception_type: str | None = None
     reason: str | None = None
