@@ -14,6 +14,8 @@ from chalicelib.intake import Intake
 from chalicelib.processing import Processor
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
+from chalicelib.queries.search import ScanSearch, Search
+from chalicelib.queries.searchable import DocumentReader
 from chalicelib.storage.ports import Blobs, Queue, Table
 
 
@@ -31,6 +33,7 @@ class Services:
     counts: Counts
     groups: GroupQueries
     crashes: CrashQueries
+    search: Search
 
 
 def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
@@ -38,6 +41,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     ids = IdSource()
     accounts = Accounts(table, ids)
     counts = Counts(table)
+    bucketing = Bucketing(table)
     return Services(
         settings=settings,
         table=table,
@@ -45,10 +49,11 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         queue=queue,
         accounts=accounts,
         intake=Intake(blobs, ids),
-        processor=Processor(table, blobs, Bucketing(table), ids, log.parse, accounts.find_app),
+        processor=Processor(table, blobs, bucketing, ids, log.parse, accounts.find_app),
         counts=counts,
         groups=GroupQueries(table, counts),
         crashes=CrashQueries(table, blobs),
+        search=ScanSearch(table, DocumentReader(blobs, bucketing, accounts.find_app)),
     )
 
 

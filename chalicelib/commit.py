@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -17,6 +18,8 @@ from chalicelib.records import App, Group, StoredReport, Version
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table
 
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
+_MAX_POSTED_BYTES = 3000  # deflated: with the rest of the item, four write units at most
+_MAX_INFLATED_POSTED_BYTES = 500_000  # what a search reads of one report
 _MAX_NAME_CHARS = 255  # HockeyApp's limit for user and contact, ours for every name
 
 
@@ -189,7 +192,16 @@ def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: st
         has_description=bool(received.description),
         attachments=len(received.attachments),
         unread=len(report.unread),
+        posted=_posted(received),
     )
+
+
+def _posted(received: Payload) -> bytes | None:
+    """The JSON of a PartyCrasher client as a search reads it, where it is small."""
+    if received.door != "partycrasher" or len(received.log) > _MAX_INFLATED_POSTED_BYTES:
+        return None
+    deflated = zlib.compress(received.log, 6)
+    return deflated if len(deflated) <= _MAX_POSTED_BYTES else None
 
 
 def _new_group(group_id: int, crash: Crash, version_id: int, bucket_id: str) -> Group:

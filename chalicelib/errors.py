@@ -62,3 +62,12 @@ class FormatError(CrashbucketError):
         super().__init__(f"{problem} ({where})" if where else problem)
         self.problem = problem
         self.where = where
+
+
+class InvalidQuery(CrashbucketError):
+    """A search's text cannot be understood; `column` (from 1) is where reading it stopped."""
+
+    def __init__(self, problem: str, column: int) -> None:
+        super().__init__(f"{problem} (column {column})")
+        self.problem = problem
+        self.column = column

@@ -104,6 +104,8 @@ class StoredReport(_Record):
     """What lists, groups and search need of one report; the rest is read from its payload.
 
     Times are as `clock.to_stored` writes them; `date` is the canonical one.
+    `posted` is the deflated JSON that a PartyCrasher client posted, so that a
+    search reads no payload; None where that is too large, and at other doors.
     """
 
     report_id: int
@@ -133,6 +135,7 @@ class StoredReport(_Record):
     has_description: bool = False
     attachments: int = 0
     unread: int = 0
+    posted: bytes | None = None
 
     def item(self) -> Item:
         shard = self.report_id % keys.REPORT_SHARDS

@@ -1,0 +1,157 @@
+"""A report as a search sees it: text values under field paths, and the words in them."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+MAX_VALUES = 20_000  # of one report: ten values in each of 2,000 frames
+MAX_CHARS = 500_000  # of all values of one report; what is beyond is not searched
+
+_WORD = re.compile(r"[^\W_]+")
+_NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
+_VERSION = re.compile(r"\d{1,18}(?:\.\d{1,18}){0,15}", re.ASCII)
+_DATE = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?"
+    r"(Z|[+-]\d\d:?\d\d)?)?)?)?",
+    re.ASCII,
+)
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words a search compares: runs of letters and digits, without case."""
+    return tuple(_WORD.findall(text.casefold()))
+
+
+class Value:
+    """One value of a field, with what is made of it when first asked for."""
+
+    __slots__ = ("__dict__", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def folded(self) -> str:
+        """The text without case."""
+        return self.text.casefold()
+
+    @cached_property
+    def words(self) -> list[str]:
+        return _WORD.findall(self.folded)
+
+    @cached_property
+    def terms(self) -> frozenset[str]:
+        """What a wildcard may match: the words, what stands between spaces, the whole value."""
+        chunks = [chunk.strip(string.punctuation) for chunk in self.folded.split()]
+        return frozenset((*self.words, *chunks, *self.folded.split(), self.folded))
+
+
+@dataclass(frozen=True)
+class Document:
+    """Values by field path, nested names joined by dots, in lower case.
+
+    A field that begins with a name in `only_by_name` is not looked at by a
+    search that names no field.
+    """
+
+    fields: Mapping[str, Sequence[Value]]
+    only_by_name: frozenset[str] = field(default_factory=frozenset)
+
+    def values(self, name: str | None) -> Iterator[Value]:
+        """The values of a field and of those below it; of all fields for None."""
+        if name is None:
+            for path, values in self.fields.items():
+                if path.partition(".")[0] not in self.only_by_name:
+                    yield from values
+            return
+        folded = name.casefold()
+        yield from self.fields.get(folded, ())
+        below = folded + "."
+        for path, values in self.fields.items():
+            if path.startswith(below):
+                yield from values
+
+
+def document(
+    pairs: Iterable[tuple[str, str]], only_by_name: frozenset[str] = frozenset()
+) -> Document:
+    """The document of (path, text) pairs, as many as the limits allow."""
+    fields: dict[str, list[Value]] = {}
+    chars = 0
+    for count, (path, text) in enumerate(pairs):
+        chars += len(text)
+        if count >= MAX_VALUES or chars > MAX_CHARS:
+            break
+        fields.setdefault(path.casefold(), []).append(Value(text))
+    return Document(fields, only_by_name)
+
+
+def flattened(value: object) -> Iterator[tuple[str, str]]:
+    """The (path, text) pairs of a JSON value: objects by their names, lists as one field's values.
+
+    Null is no value; numbers and booleans are written as JSON does.
+    """
+    waiting = [("", value)]
+    while waiting:
+        path, current = waiting.pop()
+        if isinstance(current, dict):
+            prefix = f"{path}." if path else ""
+            waiting.extend((prefix + name, below) for name, below in reversed(current.items()))
+        elif isinstance(current, list):
+            waiting.extend((path, below) for below in reversed(current))
+        elif isinstance(current, bool):
+            yield path, "true" if current else "false"
+        elif current is not None:
+            yield path, str(current)
+
+
+def as_number(text: str) -> float | None:
+    """What a text like `-12` or `0.5` counts."""
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def as_version(text: str) -> tuple[int, ...] | None:
+    """The parts of a text like `10.3.1`, or of `10`."""
+    return tuple(map(int, text.split("."))) if _VERSION.fullmatch(text) else None
+
+
+def as_interval(text: str) -> tuple[datetime, datetime] | None:
+    """The time that an ISO 8601 date or date-time means, from its start to behind its end.
+
+    `2015-02` is a month, `2015-02-03T10` an hour; without a zone it is UTC.
+    """
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    try:
+        start = datetime(year, month or 1, day or 1, hour, minute, second, tzinfo=UTC)
+        if found[7]:
+            start += timedelta(microseconds=int(found[7][:6].ljust(6, "0")))
+            length = timedelta(microseconds=10 ** max(0, 6 - len(found[7])))
+        elif found[4]:
+            length = timedelta(seconds=1 if found[6] else 60 if found[5] else 3600)
+        elif found[3]:
+            length = timedelta(days=1)
+        elif found[2]:
+            length = (start + timedelta(days=31)).replace(day=1) - start
+        else:
+            length = start.replace(year=year + 1) - start
+        offset = timedelta()
+        if found[8] and found[8] != "Z":
+            sign = -1 if found[8][0] == "-" else 1
+            offset = sign * timedelta(hours=int(found[8][1:3]), minutes=int(found[8][-2:]))
+        return start - offset, start - offset + length
+    except (ValueError, OverflowError):
+        return None
+
+
+def sort_key(text: str) -> tuple[int, float, str]:
+    """What values are sorted by: numbers by what they count, before texts without case."""
+    number = as_number(text)
+    return (1, 0.0, text.casefold()) if number is None else (0, number, "")
