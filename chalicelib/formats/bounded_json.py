@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from chalicelib.errors import FormatError
@@ -12,6 +13,7 @@ MAX_CONTAINERS = 150_000  # a report of 4 MB holds about 60,000 frames, and each
 _MAX_NUMBER_CHARS = 32  # more than 64 bits or a double have; int() is quadratic in its digits
 
 _STRING = re.compile(r'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)', re.DOTALL)
+_WHITESPACE = " \t\r\n"
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 
 
@@ -28,6 +30,51 @@ def _constant(_name: str) -> None:
 
 
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_constant)
+
+_MAX_EXACT_DIGITS = 400  # the longest double has 309 before the point; int() stays cheap
+
+
+def _exact_integer(digits: str) -> int:
+    if len(digits) > _MAX_EXACT_DIGITS:
+        raise FormatError(f"a number has more than {_MAX_EXACT_DIGITS} characters")
+    return int(digits)
+
+
+def _exact_real(digits: str) -> float:
+    value = float(digits) if len(digits) <= _MAX_EXACT_DIGITS else math.inf
+    if math.isinf(value):
+        raise FormatError(f"the number {digits[:20]} is too large or too long")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise FormatError(f"{name} is no JSON")
+
+
+_EXACT_DECODER = json.JSONDecoder(
+    parse_int=_exact_integer, parse_float=_exact_real, parse_constant=_no_constant
+)
+
+
+def read_exactly(raw: bytes) -> object:
+    """The one JSON value that `raw` is (UTF-8, or UTF-16 and UTF-32 with or without a mark).
+
+    For what is given back as it came: what cannot be kept is refused, not
+    left out. Raises `FormatError` as `read_object` does, for text behind the
+    value, and for numbers that no double holds or of more than 400 characters.
+    """
+    try:
+        text = raw.decode(json.detect_encoding(raw)).removeprefix("\ufeff").strip(_WHITESPACE)
+    except UnicodeDecodeError as error:
+        raise FormatError("not text in UTF-8", f"byte {error.start}") from None
+    _require_bounded(text, 0)
+    try:
+        value: object = _EXACT_DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise FormatError(
+            f"broken JSON: {error.msg}", f"line {error.lineno}, column {error.colno}"
+        ) from None
+    return value
 
 
 def read_object(text: str, start: int = 0) -> tuple[dict[str, object], int]:

@@ -64,3 +64,40 @@ def is_app_library(path: str) -> bool:
     """Whether a native library is the app's, by where Android keeps it."""
     name = path.rpartition("/")[2].rpartition("!")[2]
     return not path.startswith(_SYSTEM_PATHS) and name not in _RUNTIME_LIBRARIES
+
+
+# What stands between every native program and its kernel, by file name. No more than that: on a
+# Linux distribution the crashed program itself lies below /usr.
+_NATIVE_RUNTIME = re.compile(
+    r"""
+    (?: lib(?:c|m|dl|rt|pthread|util|resolv|stdc\+\+|c\+\+|c\+\+abi|gcc_s|asan|tsan|ubsan)
+      | ld(?:-linux[\w-]*)? | libsystem_\w+ | libSystem | libdyld | libobjc | dyld
+    ) (?: -\d[\d.]* )? (?: \.\w+ )? \.(?:so|dylib) [\d.]*
+    | dyld | linux-(?:vdso|gate)\.so[\d.]*
+    | (?: ntdll | kernel32 | kernelbase | msvc[rp]\w* | ucrtbase\w* | vcruntime\w* | wow64\w* )
+      \.dll
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_NATIVE_RUNTIME_FUNCTION = re.compile(
+    r"""
+    _start | start | __libc_\w+ | __GI_\w+ | __pthread_\w+ | start_thread | clone3? | __clone3?
+    | raise | abort | __abort\w* | __assert\w* | _?_?sigreturn\w* | __restore_rt | __kernel_\w+
+    | (?:__libc_|__)?(?:malloc|free|calloc|realloc) | _int_(?:free|malloc) | malloc_printerr
+    | __cxa_\w+ | _Unwind_\w+ | __gnu_cxx::.* | std::terminate.* | __stack_chk_fail\w*
+    """,
+    re.VERBOSE,
+)
+
+
+def is_native_app_code(function: str | None, library: str | None) -> bool:
+    """Whether a native frame is the app's: not in, and not by its name from, the C or C++ runtime.
+
+    A frame that names neither function nor library is nobody's.
+    """
+    if not function and not library:
+        return False
+    name = re.split(r"[/\\]", library)[-1] if library else ""
+    if name and _NATIVE_RUNTIME.fullmatch(name):
+        return False
+    return not (function and _NATIVE_RUNTIME_FUNCTION.fullmatch(function))
