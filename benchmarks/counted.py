@@ -12,11 +12,11 @@ from benchmarks import corpus
 from chalicelib import bootstrap, keys
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
-from chalicelib.formats import log
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.payload import Payload
 from chalicelib.processing import Processor
+from chalicelib.reading import report_of
 from chalicelib.records import App
 from chalicelib.storage.counting import CountingBlobs, CountingQueue, CountingTable
 from chalicelib.storage.embedded.store import open_store
@@ -82,7 +82,7 @@ class Counted:
             self.blobs,
             Bucketing(self.table),
             self._ids,
-            log.parse,
+            report_of,
             lambda _: self._app,
         )
         return Worker(replace(services, processor=processor))

@@ -8,14 +8,15 @@ from chalicelib.accounts import Accounts
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
-from chalicelib.formats import log
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.processing import Processor
+from chalicelib.projects import Projects
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
+from chalicelib.reading import report_of
 from chalicelib.storage.ports import Blobs, Queue, Table
 
 
@@ -28,8 +29,10 @@ class Services:
     blobs: Blobs
     queue: Queue
     accounts: Accounts
+    projects: Projects
     intake: Intake
     processor: Processor
+    bucketing: Bucketing
     counts: Counts
     groups: GroupQueries
     crashes: CrashQueries
@@ -48,8 +51,10 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         blobs=blobs,
         queue=queue,
         accounts=accounts,
+        projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
-        processor=Processor(table, blobs, bucketing, ids, log.parse, accounts.find_app),
+        processor=Processor(table, blobs, bucketing, ids, report_of, accounts.find_app),
+        bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
         crashes=CrashQueries(table, blobs),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -14,7 +14,7 @@ from chalicelib.bucketing.stack import Stack
 from chalicelib.ids import IdSource, sortable
 from chalicelib.model import Frame, Report
 from chalicelib.payload import Payload
-from chalicelib.records import App, Group, StoredReport, Version
+from chalicelib.records import Alias, App, Group, StoredReport, Version
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table
 
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
@@ -39,6 +39,12 @@ class Crash:
         return self.received.fields.get("database_id") or str(self.report_id)
 
     @property
+    def alias(self) -> Alias | None:
+        """What keeps the id its client gave it from being taken twice."""
+        given = self.received.fields.get("database_id")
+        return Alias(given, self.report_id, self.app.app_id) if given else None
+
+    @property
     def forced_bucket(self) -> str | None:
         return self.received.fields.get("force_bucket")
 
@@ -61,6 +67,8 @@ class Batch:
     operations: list[Operation] = field(default_factory=list)
     apps: tuple[str, ...] = ()
     _report_at: dict[int, int] = field(default_factory=dict)
+    _alias_at: dict[int, int] = field(default_factory=dict)
+    _aliases: set[str] = field(default_factory=set)
     _versions: dict[Key, int] = field(default_factory=dict)
     _groups: dict[Key, int] = field(default_factory=dict)
     _new_groups: dict[str, int] = field(default_factory=dict)
@@ -73,13 +81,20 @@ class Batch:
         for crash in crashes:
             needed = len({*counted, crash.app.app_id})  # a delta for each app
             room = MAX_BATCH_ITEMS - len(self.operations) - needed
-            if room < 6:  # what a crash adds at most: version (2), group (3), report
+            if room < 7:  # what a crash adds at most: version (2), group (3), report, alias
                 break
+            alias = crash.alias
+            if alias is not None and alias.database_id in self._aliases:
+                break  # the next batch finds the id taken
             version_id = self._version(crash)
             fingerprint, group_id = self._group(crash, version_id)
             report = _stored_report(crash, version_id, group_id, fingerprint)
             self._report_at[len(self.operations)] = crash.report_id
             self.operations.append(Put(report.item(), if_absent=True))
+            if alias is not None:
+                self._aliases.add(alias.database_id)
+                self._alias_at[len(self.operations)] = crash.report_id
+                self.operations.append(Put(alias.item(), if_absent=True))
             row = deltas.row_of(group_id, version_id, crash.date)
             counted.setdefault(crash.app.app_id, []).append(row)
             taken += 1
@@ -92,9 +107,15 @@ class Batch:
         self.apps = tuple(counted)
         return taken
 
-    def reports_among(self, indexes: Iterable[int]) -> list[int]:
+    def reports_among(self, indexes: Sequence[int]) -> list[int]:
         """The reports whose put stands at one of these places."""
         return [self._report_at[index] for index in indexes if index in self._report_at]
+
+    def duplicates_among(self, indexes: Sequence[int]) -> list[int]:
+        """The reports, not stored themselves, whose `database_id` another report has."""
+        known = self.reports_among(indexes)
+        taken = (self._alias_at[index] for index in indexes if index in self._alias_at)
+        return [report_id for report_id in taken if report_id not in known]
 
     def _look_up(self, crashes: Sequence[Crash]) -> None:
         """Everything that a known crash needs, in one request."""

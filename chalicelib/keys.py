@@ -9,10 +9,12 @@ and everything that a known crash needs is found by exact keys.
 | app | `app#APP` | `app` | |
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
+| PartyCrasher project, an app by its name | `projects` | name | |
 | token | `token#FIRST8` | hash | |
 | version of an app | `versions#APP` | number and name | |
 | version, by its id | `version#ID` | `version` | |
 | report | `report#ID` | `report` | by app, by group, by user; newest last |
+| report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | group | `group#ID` | `group` | by app, oldest first |
 | group in one version | `group#ID` | `version#VERSION` | by version |
 | group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |
@@ -46,6 +48,10 @@ def bundle_entry(bundle_id: str, app_id: str) -> Key:
     return Key(f"bundle#{bundle_id}", app_id)
 
 
+def project(name: str) -> Key:
+    return Key("projects", name)
+
+
 def token(lookup: str, digest: str) -> Key:
     return Key(f"token#{lookup}", digest)
 
@@ -60,6 +66,11 @@ def version_by_id(version_id: int) -> Key:
 
 def report(report_id: int) -> Key:
     return Key(f"report#{report_id}", "report")
+
+
+def database_id(identifier: str) -> Key:
+    """Where the report of this id is found, whatever project it is in."""
+    return Key(f"alias#{identifier}", "report")
 
 
 def group(group_id: int) -> Key:

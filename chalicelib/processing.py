@@ -35,12 +35,17 @@ _MAX_ATTEMPTS = 20  # each failure means that another worker got further
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the asked ids: each is in exactly one of the four."""
+    """What became of the asked ids: each is in exactly one of the five.
+
+    A duplicate came with a `database_id` that another report has; it is not
+    stored, and its payload is deleted.
+    """
 
     stored: tuple[int, ...] = ()
     already_stored: tuple[int, ...] = ()
     dead: tuple[int, ...] = ()
     gone: tuple[int, ...] = ()
+    duplicates: tuple[int, ...] = ()
 
 
 class Contention(CrashbucketError):
@@ -56,7 +61,7 @@ class Processor:
         blobs: Blobs,
         bucketing: Bucketing,
         ids: IdSource,
-        parse: Callable[[bytes], Report],
+        parse: Callable[[Payload], Report],
         app_of: Callable[[str], App | None],
     ) -> None:
         self._table = table
@@ -89,9 +94,9 @@ class Processor:
                     _log.exception("report %s could not be read", report_id)
                 self._bury(report_id, received, _why(error))
                 dead.append(report_id)
-        stored, already_stored = self._commit(crashes)
+        outcome = self._commit(crashes)
         self.fold(at_least=_FOLD_AT)
-        return Outcome(tuple(stored), tuple(already_stored), tuple(dead), tuple(gone))
+        return replace(outcome, dead=tuple(dead), gone=tuple(gone))
 
     def fold(self, at_least: int = 1) -> None:
         """Fold the counts of every app of which this worker wrote that many deltas."""
@@ -115,7 +120,7 @@ class Processor:
         app = self._app_of(received.app_id)
         if app is None:
             raise FormatError(f"app {received.app_id} does not exist any more")
-        report = _with_fields(self._parse(received.log), received.fields)
+        report = _with_fields(self._parse(received), received.fields)
         return Crash(report_id, received, report, app, normalise(report))
 
     def _bury(self, report_id: int, received: Payload | None, reason: str) -> None:
@@ -130,9 +135,10 @@ class Processor:
 
     # --- committing ---
 
-    def _commit(self, crashes: Sequence[Crash]) -> tuple[list[int], list[int]]:
+    def _commit(self, crashes: Sequence[Crash]) -> Outcome:
         stored: list[int] = []
         already_stored: list[int] = []
+        duplicates: list[int] = []
         waiting = list(crashes)
         attempts = 0
         while waiting:
@@ -143,9 +149,14 @@ class Processor:
             except ConditionFailed as failure:
                 known = batch.reports_among(failure.indexes)
                 already_stored.extend(known)
-                waiting = [crash for crash in waiting if crash.report_id not in known]
+                refused = batch.duplicates_among(failure.indexes)
+                for report_id in refused:
+                    self._blobs.delete(keys.raw_blob(report_id))
+                duplicates.extend(refused)
+                settled = {*known, *refused}
+                waiting = [crash for crash in waiting if crash.report_id not in settled]
                 attempts += 1
-                if attempts > _MAX_ATTEMPTS and not known:
+                if attempts > _MAX_ATTEMPTS and not settled:
                     raise Contention(str(failure)) from failure
                 continue
             attempts = 0
@@ -153,7 +164,7 @@ class Processor:
                 self._unfolded[app_id] = self._unfolded.get(app_id, 0) + 1
             stored.extend(crash.report_id for crash in waiting[:taken])
             waiting = waiting[taken:]
-        return stored, already_stored
+        return Outcome(tuple(stored), tuple(already_stored), duplicates=tuple(duplicates))
 
 
 def _with_fields(report: Report, fields: Mapping[str, str]) -> Report:

@@ -51,7 +51,10 @@ def _placed(key: Key, attributes: dict[str, Value], **index: str) -> dict[str, V
 
 @dataclass(frozen=True, slots=True)
 class App(_Record):
-    """The unit of ownership. `app_id` is 32 hex digits, `number` its integer id."""
+    """The unit of ownership. `app_id` is 32 hex digits, `number` its integer id.
+
+    `made_by` names the door that made the app for a report; None: a person did.
+    """
 
     app_id: str
     number: int
@@ -59,6 +62,7 @@ class App(_Record):
     created_at: str
     bundle_id: str | None = None
     platform: str = "Custom"
+    made_by: str | None = None
 
     def item(self) -> Item:
         return _placed(keys.app(self.app_id), self.attributes())
@@ -150,6 +154,18 @@ class StoredReport(_Record):
             index["user_pk"] = keys.reports_of_user(self.app_id, self.user)
             index["user_sk"] = place
         return _placed(keys.report(self.report_id), self.attributes(), **index)
+
+
+@dataclass(frozen=True, slots=True)
+class Alias(_Record):
+    """The id a client gave to a report; the first report to come with an id has it for good."""
+
+    database_id: str
+    report_id: int
+    app_id: str
+
+    def item(self) -> Item:
+        return _placed(keys.database_id(self.database_id), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Cause(NamedTuple):
 
 def read_cause(posted: Mapping[str, Any]) -> Cause:
     """The cause by the first property that tells it; a title counts where nothing else does."""
-    by_name = {name.casefold(): name for name in reversed(posted) if _said(posted[name])}
+    by_name = {name.casefold(): name for name in reversed(list(posted)) if _said(posted[name])}
     kind, kind_name, rest = _type(posted, by_name)
     reason_name = next((by_name[n] for n in _REASONS if n in by_name), None)
     reason = _said(posted[reason_name]) if reason_name else None
@@ -79,7 +79,7 @@ def _signal(text: str) -> str:
     """`11`, `SIGSEGV` and `SIGSEGV (11)` are one signal."""
     if text.isascii() and text.isdigit() and len(text) < 4:
         return _SIGNALS.get(int(text), f"signal {int(text)}")
-    return text.split()[0].upper() if text.upper().startswith("SIG") else text
+    return text.split(maxsplit=1)[0].upper() if text.upper().startswith("SIG") else text
 
 
 def _said(value: object) -> str | None:
