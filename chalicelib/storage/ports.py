@@ -6,7 +6,7 @@ files); one contract test suite holds both to what is written here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, Union
 
@@ -192,6 +192,15 @@ def query_all(
         if page.cursor is None:
             return
         cursor = page.cursor
+
+
+def get_all(table: Table, wanted: Iterable[Key]) -> dict[Key, Item]:
+    """The items that exist of any number of keys, `MAX_BATCH_ITEMS` a request."""
+    distinct = list(dict.fromkeys(wanted))
+    found: dict[Key, Item] = {}
+    for start in range(0, len(distinct), MAX_BATCH_ITEMS):
+        found.update(table.batch_get(distinct[start : start + MAX_BATCH_ITEMS]))
+    return found
 
 
 # --- blobs ---------------------------------------------------------------
