@@ -1,9 +1,10 @@
 """The Chalice app: registers the doors, nothing else."""
 
-from chalicelib.handlers import hockeyapp, quincykit, service
+from chalicelib.handlers import hockeyapp, partycrasher, quincykit, service
 from chalicelib.handlers.application import Application
 
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
 app.register_blueprint(quincykit.routes)
+app.register_blueprint(partycrasher.routes)

@@ -8,12 +8,15 @@ from chalicelib.accounts import Accounts
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
+from chalicelib.erasure import Eraser
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
+from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
+from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
 from chalicelib.reading import report_of
@@ -36,6 +39,9 @@ class Services:
     counts: Counts
     groups: GroupQueries
     crashes: CrashQueries
+    reports: ReportQueries
+    buckets: BucketQueries
+    eraser: Eraser
     search: Search
 
 
@@ -45,6 +51,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     accounts = Accounts(table, ids)
     counts = Counts(table)
     bucketing = Bucketing(table)
+    crashes = CrashQueries(table, blobs)
+    search = ScanSearch(table, DocumentReader(blobs, bucketing, accounts.find_app))
     return Services(
         settings=settings,
         table=table,
@@ -57,8 +65,11 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
-        crashes=CrashQueries(table, blobs),
-        search=ScanSearch(table, DocumentReader(blobs, bucketing, accounts.find_app)),
+        crashes=crashes,
+        reports=ReportQueries(table, crashes, bucketing, accounts),
+        buckets=BucketQueries(bucketing, search),
+        eraser=Eraser(table, blobs, crashes),
+        search=search,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Literal, Self, get_args
 from chalicelib.errors import CrashbucketError
 
 StoreKind = Literal["embedded", "aws"]
+Reading = Literal["open", "token"]
 
 
 class InvalidSetting(CrashbucketError):
@@ -51,6 +52,18 @@ class Settings:
         default=60, metadata=_doc("seconds a worker has for a batch before it is delivered again")
     )
 
+    partycrasher_read: Reading = field(
+        default="open",
+        metadata=_doc(
+            "who may read PartyCrasher's projects: `open` (anyone) or `token`; "
+            "a deployed stack sets `token`"
+        ),
+    )
+    allow_delete_all: int = field(
+        default=0,
+        metadata=_doc("1: an admin may delete all reports of PartyCrasher's projects at once"),
+    )
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         values: dict[str, object] = {}
@@ -64,6 +77,9 @@ class Settings:
         settings = cls(**values)  # type: ignore[arg-type]
         if settings.store not in get_args(StoreKind):
             raise InvalidSetting(f"CRASHBUCKET_STORE is {settings.store!r}: use embedded or aws")
+        if settings.partycrasher_read not in get_args(Reading):
+            told = f"CRASHBUCKET_PARTYCRASHER_READ is {settings.partycrasher_read!r}"
+            raise InvalidSetting(f"{told}: use open or token")
         return settings
 
 

@@ -48,8 +48,10 @@ class Incoming:
         return value.strip() or None if kind.lower() == "bearer" else None
 
 
-def incoming(request: Request) -> Incoming:
-    """Raises `PayloadTooLarge` or `InvalidRequest` for a body that cannot be taken."""
+def incoming(request: Request, *, with_form: bool = True) -> Incoming:
+    """The current request; where `with_form` is not said, its body is taken for what it is.
+
+    Raises `PayloadTooLarge` or `InvalidRequest` for a body that cannot be taken."""
     headers = request.headers
     body = request.raw_body or b""
     if isinstance(body, str):  # a body that API Gateway took for text
@@ -61,7 +63,7 @@ def incoming(request: Request) -> Incoming:
         headers=headers,
         query=dict(request.query_params or {}),
         body=body,
-        form=forms.parse(headers.get("content-type"), body),
+        form=forms.parse(headers.get("content-type"), body) if with_form else Form(),
     )
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
-from chalicelib import keys
 from chalicelib.bucketing.engine import Bucketing
-from chalicelib.counts import Counts, StackTotal
 from chalicelib.errors import NotFound
 from chalicelib.queries.query import Query
 from chalicelib.queries.search import Search
 from chalicelib.records import StoredReport
-from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Table, get_all, query_all
-from chalicelib.storage.schema import BY_GROUP
+from chalicelib.storage.ports import MAX_BATCH_ITEMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +36,9 @@ class BucketPage:
 
 
 class BucketQueries:
-    """Reads buckets; an app's reports are all that is seen of one."""
+    """Reads buckets; of one, only what is in the given apps is seen."""
 
-    def __init__(
-        self, table: Table, counts: Counts, bucketing: Bucketing, search: Search
-    ) -> None:
-        self._table = table
-        self._counts = counts
+    def __init__(self, bucketing: Bucketing, search: Search) -> None:
         self._bucketing = bucketing
         self._search = search
 
@@ -67,34 +59,31 @@ class BucketQueries:
         """
         reports = self._search.matching(app_ids, query, since, until)
         of_stacks = Counter(report.fingerprint for report in reports)
-        bucket_of = self._buckets_of(list(of_stacks), threshold)
         totals: Counter[str] = Counter()
-        for fingerprint, bucket_id in bucket_of.items():
+        for fingerprint, bucket_id in self._buckets_of(list(of_stacks), threshold).items():
             totals[bucket_id] += of_stacks[fingerprint]
         largest = heapq.nsmallest(start + size, totals, key=lambda b: (-totals[b], b))[start:]
-        return tuple(
-            Bucket(bucket_id, totals[bucket_id], self._first_at(app_ids, threshold, bucket_id))
-            for bucket_id in largest
-        )
+        first_at: dict[str, str] = {}
+        for report, bucket_id in self._all(app_ids, threshold):
+            first_at[bucket_id] = report.date  # newest first, so the last one stays
+        return tuple(Bucket(b, totals[b], first_at[b]) for b in largest)
 
     def bucket(
         self, app_ids: Sequence[str], threshold: str, bucket_id: str, start: int, size: int
     ) -> BucketPage:
         """What the apps have in the bucket; `NotFound` when that is nothing."""
-        members = set(self._bucketing.members(threshold, bucket_id))
-        totals = {
-            app_id: self._counts.of_stacks(app_id, list(members)) for app_id in app_ids
-        }
-        counted = [total for of_app in totals.values() for total in of_app.values()]
-        if not counted:
+        reports = [r for r, b in self._all(app_ids, threshold) if b == bucket_id]
+        if not reports:
             raise NotFound("bucket", bucket_id)
-        reports = self._newest_first(totals, members)
-        return BucketPage(
-            bucket_id,
-            sum(total.reports for total in counted),
-            min(total.first_at for total in counted),
-            tuple(islice(reports, start, start + size)),
-        )
+        page = tuple(reports[start : start + size])
+        return BucketPage(bucket_id, len(reports), reports[-1].date, page)
+
+    def _all(self, app_ids: Sequence[str], threshold: str) -> Iterator[tuple[StoredReport, str]]:
+        reports = list(self._search.matching(app_ids))
+        buckets = self._buckets_of(list({r.fingerprint for r in reports}), threshold)
+        for report in reports:
+            if report.fingerprint in buckets:
+                yield report, buckets[report.fingerprint]
 
     def _buckets_of(self, fingerprints: Sequence[str], threshold: str) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -103,34 +92,3 @@ class BucketQueries:
             for fingerprint, assignment in self._bucketing.assignments(part).items():
                 found[fingerprint] = assignment.buckets[threshold]
         return found
-
-    def _first_at(self, app_ids: Sequence[str], threshold: str, bucket_id: str) -> str:
-        members = list(self._bucketing.members(threshold, bucket_id))
-        return min(
-            total.first_at
-            for app_id in app_ids
-            for total in self._counts.of_stacks(app_id, members).values()
-        )
-
-    def _newest_first(
-        self, totals: Mapping[str, Mapping[str, StackTotal]], members: set[str]
-    ) -> Iterator[StoredReport]:
-        """The reports of the stacks, found in the groups that hold them."""
-        places = [
-            keys.stack_in_app(fingerprint, app_id)
-            for app_id, of_app in totals.items()
-            for fingerprint in of_app
-        ]
-        groups = {item["group_id"] for item in get_all(self._table, places).values()}
-        shards = [
-            query_all(self._table, partition, index=BY_GROUP, descending=True, page_size=200)
-            for group_id in groups
-            if isinstance(group_id, int)
-            for partition in keys.reports_of_group(group_id)
-        ]
-        merged = heapq.merge(*shards, key=_place, reverse=True)
-        return (StoredReport.from_item(item) for item in merged if item["fingerprint"] in members)
-
-
-def _place(item: Item) -> str:
-    return str(item["group_sk"])

@@ -1,0 +1,101 @@
+"""Delete all that an app's reports left behind; the app itself stays, with its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import cast
+
+from chalicelib import keys
+from chalicelib.queries.crashes import CrashQueries
+from chalicelib.records import StoredReport
+from chalicelib.storage.ports import (
+    MAX_BATCH_ITEMS,
+    Blobs,
+    Delete,
+    Item,
+    Key,
+    SortRange,
+    Table,
+    query_all,
+)
+from chalicelib.storage.schema import BY_APP
+
+_CHUNK = 1000  # reports at a time: about 1 MB of items
+
+
+class Eraser:
+    """Deletes reports with everything that was derived from them."""
+
+    def __init__(self, table: Table, blobs: Blobs, crashes: CrashQueries) -> None:
+        self._table = table
+        self._blobs = blobs
+        self._crashes = crashes
+
+    def erase(self, app_ids: Sequence[str]) -> None:
+        """Every report of the apps: payload, item, id; their groups, versions, counts; their
+        dead letters; and the stacks that no other app has.
+
+        Can be run again where it was interrupted: what leads to other items goes after them.
+        """
+        erased = set(app_ids)
+        for app_id in app_ids:
+            while reports := list(islice(self._crashes.of_app(app_id), _CHUNK)):
+                self._delete(self._stacks({report.fingerprint for report in reports}, erased))
+                self._delete(self._reports(reports))
+            self._delete(self._groups(app_id))
+            self._delete(self._counts(app_id))
+        self._erase_dead_letters(erased)
+
+    def _reports(self, reports: Iterable[StoredReport]) -> Iterator[Key]:
+        for report in reports:
+            self._blobs.delete(keys.raw_blob(report.report_id))
+            if report.database_id:
+                yield keys.database_id(report.database_id)
+            yield keys.report(report.report_id)
+
+    def _groups(self, app_id: str) -> Iterator[Key]:
+        for group in list(query_all(self._table, keys.groups_of_app(app_id), index=BY_APP)):
+            yield keys.group_of_bucket(cast(str, group["bucket_id"]), app_id)
+            partition = keys.group_partition(cast(int, group["group_id"]))
+            yield from map(_key, list(query_all(self._table, partition)))
+
+    def _stacks(self, fingerprints: Iterable[str], erased: set[str]) -> Iterator[Key]:
+        """What the apps have of the stacks, and the stacks that are nobody else's."""
+        for fingerprint in fingerprints:
+            place = keys.stack(fingerprint)
+            apps = SortRange.beginning_with("app#")
+            of_apps = list(map(_key, query_all(self._table, place.pk, sort=apps)))
+            ours = [key for key in of_apps if key.sk.removeprefix("app#") in erased]
+            yield from ours
+            if len(ours) == len(of_apps):
+                yield place
+
+    def _counts(self, app_id: str) -> Iterator[Key]:
+        for version in list(query_all(self._table, keys.version(app_id, "", "").pk)):
+            yield _key(version)
+            partition = keys.version_partition(cast(int, version["version_id"]))
+            yield from map(_key, list(query_all(self._table, partition)))
+        kept = keys.app(app_id)
+        for partition in (keys.app_partition(app_id), *keys.deltas_of_app(app_id)):
+            yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
+
+    def _erase_dead_letters(self, erased: set[str]) -> None:
+        letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]
+        for letter in letters:
+            self._blobs.delete(keys.raw_blob(letter.report_id))
+        self._delete(keys.deadletter(letter.report_id) for letter in letters)
+
+    def _delete(self, doomed: Iterable[Key]) -> None:
+        waiting: dict[Key, Delete] = {}
+        for key in doomed:
+            waiting[key] = Delete(key)
+            if len(waiting) == MAX_BATCH_ITEMS:
+                self._table.write(list(waiting.values()))
+                waiting.clear()
+        if waiting:
+            self._table.write(list(waiting.values()))
+
+
+def _key(item: Item) -> Key:
+    return Key(cast(str, item["pk"]), cast(str, item["sk"]))

@@ -1,0 +1,103 @@
+"""Failures in the shape and with the status of PartyCrasher's API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec
+
+from chalice.app import Response
+
+from chalicelib.errors import (
+    CrashbucketError,
+    Forbidden,
+    FormatError,
+    InvalidQuery,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    Unauthenticated,
+)
+from chalicelib.formats.partycrasher_rules import BadKeyName, BadProperty
+from chalicelib.handlers.common import json_answer
+from chalicelib.processing import Contention
+from chalicelib.storage.ports import Conflict
+
+P = ParamSpec("P")
+
+_RETRY_AFTER_S = "1"
+
+
+class Refused(CrashbucketError):
+    """A request that PartyCrasher's API has an error name of its own for."""
+
+    def __init__(self, code: str, message: str, status: int = 400, **more: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.more = more
+
+
+def partycrasher_errors(view: Callable[P, Response]) -> Callable[P, Response]:
+    """Answer every failure that a client can cause or mend as `{"error": NAME, ...}`."""
+
+    @wraps(view)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
+        try:
+            return view(*args, **kwargs)
+        except CrashbucketError as error:
+            status, body = told(error)
+            return json_answer(body, status, _HEADERS.get(status))
+
+    return answered
+
+
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    503: {"Retry-After": _RETRY_AFTER_S},
+}
+
+
+def told(error: CrashbucketError) -> tuple[int, dict[str, Any]]:
+    """Status and body of an error; raises it again when no client can do anything about it."""
+    message = str(error)
+    match error:
+        case Refused():
+            return error.status, {"error": error.code, "message": message, **error.more}
+        case Unauthenticated():
+            return 401, {"error": "unauthenticated", "message": message}
+        case Forbidden():
+            return 403, {"error": "forbidden", "message": message}
+        case NotFound():
+            return 404, _missing(error)
+        case BadKeyName():
+            return 400, {
+                "error": "BadKeyNameError",
+                "message": message,
+                "description": f"A period is not allowed in a key's name: {error.key[:200]!r}",
+                "key": error.key[:200],
+                "property": error.where,
+            }
+        case BadProperty():
+            return 400, {"error": "bad_property", "message": message, "property": error.where}
+        case FormatError():
+            return 400, {"error": "invalid_json", "message": message}
+        case InvalidQuery():
+            return 400, {"error": "invalid_query", "message": message, "column": error.column}
+        case InvalidRequest():
+            name = next(iter(error.fields), None)
+            return 400, {"error": f"bad_{name}", "message": message, "property": name}
+        case PayloadTooLarge():
+            return 413, {"error": "too_large", "message": message}
+        case Contention() | Conflict():
+            return 503, {"error": "busy", "message": message}
+    raise error
+
+
+def _missing(error: NotFound) -> dict[str, Any]:
+    match error.kind:
+        case "report":
+            return {"not_found": error.identifier, "error": "not_found"}
+        case "bucket":
+            return {"error": "not_found", "bucket_id": error.identifier}
+    return {"error": "not_found", error.kind: error.identifier, "message": str(error)}
