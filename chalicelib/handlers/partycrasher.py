@@ -73,7 +73,7 @@ def post_reports(project: str | None = None) -> Response:
                 },
             )
         case Known(database_id, of_project):
-            return Response("", 303, {"Location": asked.links.report(of_project, database_id)})
+            return _to(asked.links.report(of_project, database_id), 303)
     raise result.error
 
 
@@ -191,7 +191,7 @@ def redirect_to_buckets(project: str | None = None) -> Response:
     asked = reader(routes)
     href = asked.links.bucket(project, services().bucketing.default_threshold)
     query = urlencode(asked.request.query)
-    return Response("", 302, {"Location": f"{href}?{query}" if query else href})
+    return _to(f"{href}?{query}" if query else href, 302)
 
 
 @_route("/buckets/{threshold}", "GET")
@@ -309,6 +309,10 @@ def _config() -> dict[str, Any]:
 
 
 # --- helpers -------------------------------------------------------------
+
+
+def _to(location: str, status: int) -> Response:
+    return Response("", status_code=status, headers={"Location": location})
 
 
 def _report(asked: Asked, project: str | None, report_id: str) -> FiledReport:

@@ -42,13 +42,8 @@ def moment_of(name: str, text: str, now: datetime) -> datetime:
             return read_date(re.sub(r" (\d\d:?\d\d)$", r"+\1", asked))
     except (ValueError, OverflowError):
         pass
-    raise InvalidRequest(
-        {
-            name: [
-                f"is no date: {asked[:_MAX_CHARS]!r}; use YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS or 3-days-ago"
-            ]
-        }
-    )
+    told = "use YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS or 3-days-ago"
+    raise InvalidRequest({name: [f"{asked[:_MAX_CHARS]!r} is no date: {told}"]})
 
 
 def written(moment: datetime) -> str:

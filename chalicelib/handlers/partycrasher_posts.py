@@ -115,9 +115,9 @@ def store(posts: Sequence[Posted | Bad]) -> list[Result]:
     wanted = [post for post in posts if isinstance(post, Posted)]
     taken = inside.reports.aliases(post.database_id for post in wanted)
     received: dict[str, int] = {}
-    for post in wanted:
-        if post.database_id not in taken and post.database_id not in received:
-            received[post.database_id] = _receive(inside, post)
+    for new in wanted:
+        if new.database_id not in taken and new.database_id not in received:
+            received[new.database_id] = _receive(inside, new)
     if received:
         inside.processor.process(received.values())
         inside.processor.fold()  # totals and rarities hold these reports from now on

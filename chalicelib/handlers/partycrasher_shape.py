@@ -139,14 +139,12 @@ def _match(match: TopMatch | None, links: Links) -> dict[str, Any] | None:
 
 
 def _frames(frames: Sequence[Any], rarity: Mapping[str, float]) -> list[Any]:
-    return [
-        {**frame, "logdf": logdf(rarity[frame["function"]])}
-        if isinstance(frame, dict)
-        and isinstance(frame.get("function"), str)
-        and frame["function"] in rarity
-        else frame
-        for frame in frames
-    ]
+    shaped = []
+    for frame in frames:
+        function = frame.get("function") if isinstance(frame, dict) else None
+        bits = rarity.get(function) if isinstance(function, str) else None
+        shaped.append(frame if bits is None else {**frame, "logdf": logdf(bits)})
+    return shaped
 
 
 def logdf(bits: float) -> str:
