@@ -165,9 +165,21 @@ class Batch:
             self.operations.append(Put(_pointer(place, group_id), if_absent=True))
         self._groups[place] = group_id
         stack_place = keys.stack_in_app(assignment.fingerprint, app_id)
-        self._groups[stack_place] = group_id
-        self.operations.append(Put(_pointer(stack_place, group_id), if_absent=True))
+        if crash.stack.frames and not self._is_pointed(stack_place, fingerprint):
+            self._groups[stack_place] = group_id
+            self.operations.append(Put(_pointer(stack_place, group_id), if_absent=True))
         return assignment.fingerprint, group_id
+
+    def _is_pointed(self, stack_place: Key, fingerprint: str | None) -> bool:
+        """Whether the app has grouped the stack that bucketing put the crash under.
+
+        That is the crash's own, which was looked up, unless it was forced
+        into a bucket or its message left out.
+        """
+        if stack_place in self._groups:
+            return True
+        is_own = fingerprint is not None and stack_place.pk == keys.stack(fingerprint).pk
+        return not is_own and self._stored_group(stack_place) is not None
 
     def _stored_group(self, place: Key) -> int | None:
         item = self.table.get(place)

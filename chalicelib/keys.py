@@ -20,6 +20,11 @@ and everything that a known crash needs is found by exact keys.
 | group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |
 | stack, with its bucket per threshold | `stack#FINGERPRINT` | `stack` | |
 | stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | |
+| messages that a stack has been seen with | `stack#PLAIN` | `messages` | |
+| stack, as first seen with this content and no frames | `content#DIGEST` | `stack` | |
+| stack, in the buckets it belongs to | `members#BUCKET` | `FINGERPRINT` | |
+| reports of a stack in an app | `stack#FINGERPRINT` | `reports#APP` | |
+| term, with the stacks that have it | `term#DIGEST` | `term` | |
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
@@ -91,6 +96,28 @@ def stack(fingerprint: str) -> Key:
 
 def stack_in_app(fingerprint: str, app_id: str) -> Key:
     return Key(f"stack#{fingerprint}", f"app#{app_id}")
+
+
+def stack_messages(plain_fingerprint: str) -> Key:
+    """How many messages a stack has been seen with."""
+    return Key(f"stack#{plain_fingerprint}", "messages")
+
+
+def content(digest: str) -> Key:
+    return Key(f"content#{digest}", "stack")
+
+
+def member(bucket_id: str, fingerprint: str) -> Key:
+    return Key(f"members#{bucket_id}", fingerprint)
+
+
+def reports_of_stack(fingerprint: str, app_id: str) -> Key:
+    """How many reports of an app have a stack, and from when to when."""
+    return Key(f"stack#{fingerprint}", f"reports#{app_id}")
+
+
+def term(digest: str) -> Key:
+    return Key(f"term#{digest}", "term")
 
 
 def app_partition(app_id: str) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import zip_longest
 
+from chalicelib.bucketing.grades import Grade, grades
 from chalicelib.model import ExceptionInfo, Frame, Report
 
+_FORM = "2"  # of the fingerprint: a change of what normalising does makes all stacks new
 MAX_FRAMES = 64  # a cause shows near the top; deeper frames are the host's, and recursion's
+
+MAX_WORDS = 24  # a message that goes on longer tells of one user's data
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,60 +22,88 @@ class Stack:
     """A normalised stack, innermost cause first.
 
     `types` are the exception types from the innermost out, `frames` one name
-    a frame, `message` the innermost message with its variable parts blanked.
+    a frame with its grade and its line (None: not known), `message` the
+    innermost message without numbers, paths and addresses, `words` its
+    distinct words. A crash without frames
+    is told by `properties` (path, text) beside type and message.
     """
 
     types: tuple[str, ...]
     frames: tuple[str, ...]
     message: str = ""
+    words: tuple[str, ...] = ()
+    grades: tuple[Grade, ...] = ()
+    lines: tuple[int | None, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
 
     @property
     def fingerprint(self) -> str | None:
-        """32 hex digits that equal stacks share; None when there is nothing to compare.
+        """32 hex digits that equal stacks share; None for a crash without frames."""
+        return self._digest("frames", self.message) if self.frames else None
 
-        The message counts only where there are no frames: even blanked it
-        splits one cause (a file's name, a user's word) more often than it
-        tells two causes apart.
-        """
-        if self.frames:
-            parts = ("frames", *self.types, "", *self.frames)
-        elif self.types or self.message:
-            parts = ("message", *self.types, "", self.message)
-        else:
+    @property
+    def plain_fingerprint(self) -> str | None:
+        """The fingerprint without the message, for a stack whose messages never end."""
+        return self._digest("frames", "") if self.frames else None
+
+    @property
+    def content(self) -> str | None:
+        """32 hex digits that equal crashes without frames share; None with nothing to compare."""
+        if self.frames or not (self.types or self.message or self.properties):
             return None
-        return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
+        return self._digest("content", self.message)
+
+    def _digest(self, kind: str, message: str) -> str:
+        told = (f"{path}={text}" for path, text in self.properties)
+        parts = (_FORM, kind, *self.types, "", *self.frames, "", message, *told)
+        return digest_of(*parts)
+
+
+def digest_of(*parts: str) -> str:
+    """32 hex digits for the parts in their order."""
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def normalise(report: Report) -> Stack:
-    """The stack of a report, blind to lines, addresses, counters and recursion depth."""
+    """The stack of a report, blind to addresses, counters and recursion depth."""
     chain = [entry for entry in report.exceptions if entry.relation != "suppressed"]
     chain.reverse()
     types = [entry.type for entry in chain if entry.type]
     if not types and report.exception_type:
         types = [report.exception_type]
     reason = next((entry.reason for entry in chain if entry.reason), report.reason)
-    names = _own_frames(chain, report)
+    message = blank_variable_parts(reason or "")
+    if message in types:  # a signal has nothing else to say
+        message = ""
+    frames = _own_frames(chain) or report.stack
+    names = [_frame_name(frame) for frame in frames]
+    kept = _without_recursion(names)[:MAX_FRAMES]
+    graded = grades(frames, names)
     return Stack(
         types=tuple(types),
-        frames=tuple(_without_recursion(names)[:MAX_FRAMES]),
-        message=blank_variable_parts(reason or ""),
+        frames=tuple(names[place] for place in kept),
+        message=message,
+        words=words_of(message),
+        grades=tuple(graded[place] for place in kept),
+        lines=tuple(frames[place].line for place in kept),
+        properties=() if kept else report.properties,
     )
 
 
-def _own_frames(chain: list[ExceptionInfo], report: Report) -> list[str]:
-    """The names of the report's frames, each cause without what it shares with its encloser.
+def _own_frames(chain: list[ExceptionInfo]) -> tuple[Frame, ...]:
+    """The frames of a chain, each cause without what it shares with its encloser.
 
     Some runtimes write the shared outer frames of a cause again, some as
     "... 12 more": that must not matter.
     """
     stacks = [[_frame_name(frame) for frame in entry.frames] for entry in chain]
-    names: list[str] = []
-    for inner, outer in zip_longest(stacks, stacks[1:], fillvalue=()):
+    own: list[Frame] = []
+    for entry, inner, outer in zip(chain, stacks, [*stacks[1:], []], strict=False):
         shared = 0
         while shared < min(len(inner), len(outer)) and inner[-1 - shared] == outer[-1 - shared]:
             shared += 1
-        names.extend(inner[: len(inner) - shared])
-    return names or [_frame_name(frame) for frame in report.stack]
+        own.extend(entry.frames[: len(inner) - shared])
+    return tuple(own)
 
 
 _COUNTERS = re.compile(
@@ -83,24 +115,40 @@ _COUNTERS = re.compile(
     | (?<=>[a-z]__)\d+(?:_\d+)? # C# lambdas and state machines: <Run>b__12_0, <Run>d__5
     | (?<=DisplayClass)\d+_\d+ # C# closures: <>c__DisplayClass3_0
     | \.(?:llvm|constprop|isra|part|cold)\.?\d*(?:\.\d+)* # clones a compiler made
+    | (?<=\})?\#\d+(?=\})      # C++ lambdas: run()::{lambda(int)#2}
+    | \.<locals>\.<(?:list|dict|set)comp> # Python's comprehensions, a frame up to 3.11 only
     """,
     re.VERBOSE,
 )
 _GENERATED = re.compile(r"(?:0x[0-9a-fA-F]+)|(?:[0-9a-fA-F]{16,})")
 
 
+# What a runtime writes before a name it shows: Java's module (java.base@17.0.1/java.util.List),
+# its class loader (app//com.foo.Bar), glibc's inner names, .NET's root.
+_RUNTIME_PREFIX = re.compile(r"(?:[\w.@-]*/{1,2}(?=[\w.$]+$)|__GI_+|global::)")
+_ARGUMENTS = re.compile(r"(?<=[\w>~])\([^()]*(?:\([^()]*\)[^()]*)*\)(?:\s*const)?(?:\s*\[.*\])?$")
+
+
 def _frame_name(frame: Frame) -> str:
+    """The function's plain name; without a symbol the module and the place in its page.
+
+    A library is mapped at another page in each process, but what an address
+    has below a page (its last 12 bits) stays.
+    """
     if frame.function:
-        return _plain_function(frame.function)
-    if frame.module:
-        place = "?" if frame.offset is None else f"{frame.offset:x}"
-        return f"{frame.module}!{place}"
-    return "?"
+        return plain_function(frame.function)
+    place = frame.address if frame.offset is None else frame.offset
+    where = (
+        "?" if place is None else f"{place & 0xFFF:03x}" if frame.offset is None else f"{place:x}"
+    )
+    return f"{(frame.module or '?').rpartition('/')[2]}!{where}"
 
 
 @lru_cache(maxsize=65_536)  # an app's crashes show the same few thousand functions
-def _plain_function(function: str) -> str:
-    return _GENERATED.sub("#", _COUNTERS.sub(_without_counter, function))
+def plain_function(function: str) -> str:
+    """The name without arguments, counters of a compiler and what a runtime puts before it."""
+    name = _GENERATED.sub("#", _COUNTERS.sub(_without_counter, function))
+    return _ARGUMENTS.sub("", _RUNTIME_PREFIX.sub("", name, count=1)) or function
 
 
 def _without_counter(match: re.Match[str]) -> str:
@@ -112,25 +160,31 @@ def _without_counter(match: re.Match[str]) -> str:
     return "$" if text.startswith("$") else ""
 
 
-def _without_recursion(names: list[str]) -> list[str]:
-    """The names with each immediate repetition of up to four frames told once."""
+def _without_recursion(names: Sequence[str]) -> list[int]:
+    """The places of the names, each immediate repetition of up to four frames told once."""
+    kept = list(range(len(names)))
     if len(set(names)) == len(names):
-        return names
-    kept: list[str] = []
-    for name in names:
-        kept.append(name)
+        return kept
+    kept.clear()
+    for place, name in enumerate(names):
+        kept.append(place)
         for period in range(1, 5):
             if len(kept) < 2 * period:
                 break
-            if name == kept[-1 - period] and kept[-period:] == kept[-2 * period : -period]:
+            if name == names[kept[-1 - period]] and _repeats(names, kept, period):
                 del kept[-period:]
                 break
     return kept
 
 
+def _repeats(names: Sequence[str], kept: Sequence[int], period: int) -> bool:
+    return all(names[kept[-i]] == names[kept[-i - period]] for i in range(1, period + 1))
+
+
 _VARIABLE = re.compile(
     r"""
-    "[^"\n]{0,500}" | '[^'\n]{0,500}' | `[^`\n]{0,500}`
+    (["'`])(?=[^"'`\n]{0,200}[\d/\\@])[^"'`\n]{1,200}\1  # quoted data; a quoted name stays
+    | "[^"\n]{41,500}" | '[^'\n]{41,500}' | `[^`\n]{41,500}`
     | (?:[A-Za-z]:)?[/\\](?:[\w.@%+~-]+[/\\]?)+       # paths
     | \b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b
     | \b0x[0-9a-fA-F]+\b | @[0-9a-fA-F]{4,}\b
@@ -138,8 +192,25 @@ _VARIABLE = re.compile(
     """,
     re.VERBOSE,
 )
+_WORD = re.compile(r"[^\W\d_](?:\w|\.(?=\w)|-(?=\w))*|_\w+")
+_MAX_MESSAGE_CHARS = 300  # what goes on longer tells of one user's data
 
 
 def blank_variable_parts(message: str) -> str:
-    """The message with numbers, addresses, quoted parts, ids and paths as `*`."""
-    return " ".join(_VARIABLE.sub("*", message[:2000]).split())
+    """The message with numbers, addresses, ids, paths and quoted data as `*`.
+
+    A short quoted name stays (`'NoneType' object has no attribute 'key'`): it
+    often is what tells two causes apart.
+    """
+    blanked = _VARIABLE.sub("*", message[:2000])
+    return " ".join(blanked.split())[:_MAX_MESSAGE_CHARS]
+
+
+def words_of(message: str) -> tuple[str, ...]:
+    """The distinct words of a message in their order."""
+    return tuple(dict.fromkeys(_WORD.findall(message)))[:MAX_WORDS]
+
+
+def property_words(text: str) -> frozenset[str]:
+    """The words and numbers of a property's text."""
+    return frozenset(re.findall(r"\w+", text.lower())[:MAX_WORDS])

@@ -1,0 +1,120 @@
+"""The index of distinct stacks on the table port: who has a term, and how many have it.
+
+One item a term, at most 1 kB: how many stacks and how many reports have it,
+and the newest stacks that do. A new stack reads its terms in one request. It
+writes those that are not common; what is common is counted by chance and in
+steps, so that no term is ever written much more often than a rare one is, and
+the item of `main` is no hot key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from chalicelib import keys
+from chalicelib.bucketing.terms import ALL, Term
+from chalicelib.storage.ports import Item, Table, Update
+
+MAX_POSTINGS = 48  # of a term, the newest: 16 bytes each, so that an item stays below 1 kB
+_FINGERPRINT_BYTES = 16
+
+# Counts are exact up to this, and above it right on average, within about 8 %.
+_EXACT = 128
+
+# How rare a term is in an index that is still small: each is taken to stand in this share of as
+# many stacks as these, besides those that are there.
+_PRIOR_STACKS = 20.0
+_PRIOR_SHARE = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What the index knows of a term."""
+
+    stacks: int = 0
+    reports: int = 0
+    newest: tuple[str, ...] = ()  # fingerprints, the newest last
+
+
+class Index:
+    """Reads terms, and makes the updates that a new stack or new reports bring."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def read(self, terms: Iterable[Term]) -> dict[Term, Posting]:
+        """What is known of each of at most 99 terms, and of all stacks (`terms.ALL`)."""
+        wanted = {keys.term(term.key): term for term in (*terms, ALL)}
+        items = self._table.batch_get(list(wanted))
+        return {term: _posting(items.get(key)) for key, term in wanted.items()}
+
+    def additions(self, fingerprint: str, known: Mapping[Term, Posting]) -> dict[Term, Update]:
+        """The updates that add a new stack to its terms, given what was read of them."""
+        chance = chance_of(fingerprint)
+        updates = {}
+        for term, posting in known.items():
+            step = step_of(posting.stacks)
+            if chance * step < 1:
+                updates[term] = _addition(term, posting, step, fingerprint)
+        return updates
+
+    def more_reports(
+        self, chance: float, reports: int, known: Mapping[Term, Posting]
+    ) -> list[Update]:
+        """The updates that count `reports` more reports that hold the terms."""
+        updates = []
+        for term, posting in known.items():
+            step = step_of(posting.reports)
+            if step <= reports:
+                step = reports
+            elif chance * step >= reports:
+                continue
+            updates.append(Update(keys.term(term.key), add={"reports": step}))
+        return updates
+
+
+def bits_of(posting: Posting, stacks: int) -> float:
+    """How rare a term is among that many stacks: minus log2 of its share."""
+    share = (posting.stacks + _PRIOR_STACKS * _PRIOR_SHARE) / (stacks + _PRIOR_STACKS)
+    return max(0.0, -math.log2(share))
+
+
+def bits_of_share(count: int, total: int) -> float:
+    """Minus log2 of count / total; 0 where both were counted in steps and count came out higher."""
+    return max(0.0, -math.log2(count / max(total, count)))
+
+
+def step_of(count: int) -> int:
+    """In what steps a count that is already this high goes on: a power of two."""
+    return 1 if count < _EXACT else 1 << ((count // _EXACT).bit_length())
+
+
+def chance_of(text: str) -> float:
+    """A number from 0 to below 1 that is the same for the same text, and else at random."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def _addition(term: Term, posting: Posting, step: int, fingerprint: str) -> Update:
+    newest = (*posting.newest, fingerprint)[-MAX_POSTINGS:] if term != ALL else ()
+    packed = b"".join(map(bytes.fromhex, newest))
+    return Update(
+        keys.term(term.key),
+        add={"stacks": step},
+        set={"newest": packed},
+        require={"stacks": posting.stacks or None},
+    )
+
+
+def _posting(item: Item | None) -> Posting:
+    if item is None:
+        return Posting()
+    packed = cast(bytes, item.get("newest", b""))
+    size = _FINGERPRINT_BYTES
+    newest = tuple(packed[at : at + size].hex() for at in range(0, len(packed), size))
+    stacks, reports = cast(int, item.get("stacks", 0)), cast(int, item.get("reports", 0))
+    return Posting(stacks, reports, newest)

@@ -1,0 +1,231 @@
+"""How alike two stacks are, from 0 to 1, and what of it each piece of evidence adds.
+
+Several plain measures, each between 0 and 1, are added up with fixed weights;
+a measure that has nothing to say of the two (no message on either side, no
+lines known) is left out and the others count for it. That frames near the top
+and rare ones say most is the finding of TraceSim (Vasiliev et al. 2020) and
+FaST (Rodrigues et al. 2022); that words of type and message add to it is
+PartyCrasher's (Campbell et al. 2016).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TypeVar
+
+from chalicelib.bucketing.grades import Grade
+from chalicelib.bucketing.stack import Stack, property_words
+
+# What a frame of each grade counts. Machinery must not decide, but a stack that holds nothing
+# else is still told by it.
+_GRADE_WEIGHT = {Grade.MACHINERY: 0.1, Grade.PLATFORM: 0.35, Grade.APP: 1.0}
+
+# Closeness to the top falls by e for each _REACH of grade weight above a frame: what stands above
+# counts by its grade, so that another runtime's way to raise does not push the crash site down.
+_REACH = 0.7
+_MIN_BITS = 0.05  # of rarity: a frame that stands in every stack still counts a little
+_SITE_FRAMES = 3  # app frames from the top that name the place of a crash
+
+WEIGHTS: Mapping[str, float] = {
+    "frames": 0.20,  # equal frames, by rarity, grade and closeness to the top
+    "site": 0.20,  # the same first frame of the app
+    "area": 0.10,  # classes and modules of the frames, near the top
+    "place": 0.10,  # the words in the names of the first app frames
+    "line": 0.04,  # the same lines in equal frames
+    "type": 0.02,  # the same exception type
+    "words": 0.12,  # words of the message, by rarity
+    "wording": 0.12,  # words of type and message, all alike: the same kind of complaint
+    "message": 0.10,  # the same message, but for numbers, paths and addresses
+    "properties": 0.40,  # of crashes without frames: the words of all else they say
+}
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A stack with the rarity, in bits, of each of its frames and message words."""
+
+    stack: Stack
+    frame_bits: tuple[float, ...]
+    word_bits: tuple[float, ...]
+
+    @cached_property
+    def above(self) -> tuple[float, ...]:
+        """For each frame, the grade weight of the frames above it."""
+        total, sums = 0.0, []
+        for grade in self.stack.grades:
+            sums.append(total)
+            total += _GRADE_WEIGHT[grade]
+        return tuple(sums)
+
+    @cached_property
+    def closeness(self) -> tuple[float, ...]:
+        """For each frame, its grade's weight times its closeness to the top."""
+        graded = zip(self.stack.grades, self.above, strict=True)
+        return tuple(_GRADE_WEIGHT[grade] * math.exp(-above / _REACH) for grade, above in graded)
+
+    @cached_property
+    def frame_weights(self) -> tuple[float, ...]:
+        weights = zip(self.closeness, self.frame_bits, strict=True)
+        return tuple(near * math.sqrt(max(bits, _MIN_BITS)) for near, bits in weights)
+
+    @cached_property
+    def areas(self) -> Mapping[str, float]:
+        areas: dict[str, float] = {}
+        for name, near in zip(self.stack.frames, self.closeness, strict=True):
+            area = area_of(name)
+            areas[area] = areas.get(area, 0.0) + near
+        return areas
+
+    @cached_property
+    def app_frames(self) -> tuple[int, ...]:
+        """The places of the first frames of the app."""
+        places = (at for at, grade in enumerate(self.stack.grades) if grade is Grade.APP)
+        return tuple(place for place, _ in zip(places, range(_SITE_FRAMES), strict=False))
+
+    @cached_property
+    def site(self) -> str | None:
+        """The first frame of the app that has a name."""
+        return self.stack.frames[self.app_frames[0]] if self.app_frames else None
+
+    @cached_property
+    def place_words(self) -> frozenset[str]:
+        return frozenset().union(*(name_words(self.stack.frames[at]) for at in self.app_frames))
+
+    @cached_property
+    def words(self) -> Mapping[str, float]:
+        """The message's words with their weight; the type's own name is no message."""
+        bits = zip(self.stack.words, self.word_bits, strict=True)
+        return {w: max(b, _MIN_BITS) for w, b in bits if w not in self.stack.types}
+
+    @cached_property
+    def wording(self) -> frozenset[str]:
+        named = (part for kind in self.stack.types for part in kind.split("."))
+        return frozenset(self.words).union(named)
+
+    @cached_property
+    def told(self) -> frozenset[tuple[str, str]]:
+        """The words of a crash without frames, by property."""
+        return frozenset(
+            (path, word) for path, text in self.stack.properties for word in property_words(text)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One measure of likeness: `value` between 0 and 1, `weight` its share in the whole."""
+
+    kind: str
+    value: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike two stacks are, from 0 to 1, and why."""
+
+    value: float
+    evidence: tuple[Evidence, ...]
+
+
+def likeness(one: Weighed, other: Weighed) -> Likeness:
+    """Compare two stacks. Symmetric, and 1 for equal ones that have anything to compare."""
+    pairs = matched(one.stack.frames, other.stack.frames)
+    measures = (
+        ("frames", _frames(one, other, pairs)),
+        ("site", _equal(one.site, other.site)),
+        ("area", _shared(one.areas, other.areas)),
+        ("place", _overlap(one.place_words, other.place_words)),
+        ("line", _lines(one, other, pairs)),
+        ("type", _equal(one.stack.types[:1], other.stack.types[:1])),
+        ("words", _shared(one.words, other.words) if one.words and other.words else None),
+        ("wording", _cosine(one.wording, other.wording)),
+        ("message", _messages(one, other)),
+        ("properties", _cosine(one.told, other.told)),
+    )
+    known = [(kind, value, WEIGHTS[kind]) for kind, value in measures if value is not None]
+    total = sum(weight for _, _, weight in known) or 1.0
+    evidence = tuple(Evidence(kind, value, weight / total) for kind, value, weight in known)
+    return Likeness(sum(item.value * item.weight for item in evidence), evidence)
+
+
+def matched(names: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]]:
+    """The places of equal names, each paired once, the first with the first."""
+    places: dict[str, list[int]] = {}
+    for place in range(len(others) - 1, -1, -1):
+        places.setdefault(others[place], []).append(place)
+    pairs = []
+    for place, name in enumerate(names):
+        free = places.get(name)
+        if free:
+            pairs.append((place, free.pop()))
+    return pairs
+
+
+def _frames(one: Weighed, other: Weighed, pairs: Sequence[tuple[int, int]]) -> float | None:
+    mine, theirs = one.frame_weights, other.frame_weights
+    shared = sum(min(mine[here], theirs[there]) for here, there in pairs)
+    total = sum(mine) + sum(theirs) - shared
+    return shared / total if total else None
+
+
+def _lines(one: Weighed, other: Weighed, pairs: Sequence[tuple[int, int]]) -> float | None:
+    shared = total = 0.0
+    for here, there in pairs:
+        line, their_line = one.stack.lines[here], other.stack.lines[there]
+        if line is not None and their_line is not None:
+            near = min(one.closeness[here], other.closeness[there])
+            total += near
+            shared += near if line == their_line else 0.0
+    return shared / total if total else None
+
+
+def _messages(one: Weighed, other: Weighed) -> float | None:
+    if not (one.words and other.words):
+        return None
+    return float(one.stack.message == other.stack.message)
+
+
+def _equal(one: object, other: object) -> float | None:
+    return float(one == other) if one or other else None
+
+
+def _shared(one: Mapping[str, float], other: Mapping[str, float]) -> float | None:
+    """The weight that both have, of all there is."""
+    shared = sum(min(weight, other[name]) for name, weight in one.items() if name in other)
+    total = sum(one.values()) + sum(other.values()) - shared
+    return shared / total if total else None
+
+
+_T = TypeVar("_T")
+
+
+def _overlap(one: frozenset[str], other: frozenset[str]) -> float | None:
+    return len(one & other) / len(one | other) if one or other else None
+
+
+def _cosine(one: frozenset[_T], other: frozenset[_T]) -> float | None:
+    if not (one or other):
+        return None
+    return len(one & other) / math.sqrt(len(one) * len(other)) if one and other else 0.0
+
+
+_NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+@lru_cache(maxsize=65_536)  # an app's crashes show the same few thousand functions
+def name_words(name: str) -> frozenset[str]:
+    """The words of a name in CamelCase or with underscores."""
+    return frozenset(_NAME_WORD.findall(name))
+
+
+@lru_cache(maxsize=65_536)
+def area_of(name: str) -> str:
+    """A function's class or module: its name without the last part."""
+    if name[:2] in {"-[", "+["}:  # Objective-C: -[Class selector:]
+        return name[2:].partition(" ")[0]
+    cut = max(name.rfind("."), name.rfind("::"))
+    return name[:cut] if cut > 0 else name

@@ -1,0 +1,145 @@
+"""Stored stacks: what bucketing keeps of each, and how it lies in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from chalicelib import keys
+from chalicelib.bucketing.assignment import Founder, Match
+from chalicelib.bucketing.grades import Grade
+from chalicelib.bucketing.similarity import Weighed
+from chalicelib.bucketing.stack import Stack
+from chalicelib.storage.ports import Item, Operation, Put, Table
+
+_CACHED_STACKS = 4096  # of a process: 10 MB at most
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStack:
+    """A stored stack with its buckets, and the weights its terms had when it came."""
+
+    fingerprint: str
+    weighed: Weighed
+    buckets: Mapping[str, str]
+    founder: Founder
+    match: Match | None
+
+
+class Stacks:
+    """Reads stored stacks; what never changes of them is kept for the next comparison."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._cache: dict[str, KnownStack] = {}
+
+    def read(self, fingerprints: Sequence[str]) -> dict[str, KnownStack]:
+        """The stacks that exist, of at most 100, as they are now."""
+        if not fingerprints:
+            return {}
+        wanted = {keys.stack(fingerprint): fingerprint for fingerprint in fingerprints}
+        items = self._table.batch_get(list(wanted))
+        return {wanted[key]: _known(wanted[key], item) for key, item in items.items()}
+
+    def read_unchanging(self, fingerprints: Sequence[str]) -> dict[str, KnownStack]:
+        """The same for comparison: buckets may be those of some time ago."""
+        found = {name: self._cache[name] for name in fingerprints if name in self._cache}
+        read = self.read([name for name in fingerprints if name not in found])
+        if len(self._cache) + len(read) > _CACHED_STACKS:
+            self._cache = {}
+        self._cache.update(read)
+        return {**found, **read}
+
+
+def puts_of(known: KnownStack) -> list[Operation]:
+    """The stack's item, which must be new, and its place in each of its buckets."""
+    thresholds: dict[str, list[str]] = {}
+    for threshold, bucket_id in known.buckets.items():
+        thresholds.setdefault(bucket_id, []).append(threshold)
+    puts: list[Operation] = [Put(_item(known), if_absent=True)]
+    for bucket_id, names in thresholds.items():
+        key = keys.member(bucket_id, known.fingerprint)
+        puts.append(Put({"pk": key.pk, "sk": key.sk, "thresholds": names}))
+    return puts
+
+
+def content_put(content: str, fingerprint: str) -> Put:
+    """Names the first stack without frames that says just this; must be new."""
+    key = keys.content(content)
+    return Put({"pk": key.pk, "sk": key.sk, "fingerprint": fingerprint}, if_absent=True)
+
+
+def thresholds_of(member: Item) -> Sequence[str]:
+    """At which thresholds a stack is in the bucket of its `keys.member` item."""
+    return cast(Sequence[str], member["thresholds"])
+
+
+def messages_of(item: Item | None) -> int:
+    """How many messages a stack has been seen with, from its `keys.stack_messages` item."""
+    return cast(int, item["messages"]) if item else 0
+
+
+def _item(known: KnownStack) -> Item:
+    key = keys.stack(known.fingerprint)
+    stack, weighed = known.weighed.stack, known.weighed
+    item: dict[str, Any] = {
+        "pk": key.pk,
+        "sk": key.sk,
+        "buckets": dict(known.buckets),
+        "founder": known.founder.database_id,
+        "founder_app": known.founder.app_id,
+        "types": list(stack.types),
+        "message": stack.message,
+        "words": list(stack.words),
+        "frames": list(stack.frames),
+        "grades": "".join(str(int(grade)) for grade in stack.grades),
+        "lines": list(stack.lines),
+        "properties": [list(entry) for entry in stack.properties],
+        "frame_bits": _packed(weighed.frame_bits),
+        "word_bits": _packed(weighed.word_bits),
+    }
+    if known.match is not None:
+        item["match"] = {
+            "fingerprint": known.match.fingerprint,
+            "founder": known.match.founder.database_id,
+            "founder_app": known.match.founder.app_id,
+            "score": f"{known.match.score:.6f}",
+        }
+    return item
+
+
+def _known(fingerprint: str, item: Item) -> KnownStack:
+    values = cast(dict[str, Any], item)
+    stack = Stack(
+        types=tuple(values.get("types", ())),
+        frames=tuple(values["frames"]),
+        message=values.get("message", ""),
+        words=tuple(values.get("words", ())),
+        grades=tuple(Grade(int(digit)) for digit in values.get("grades", "")),
+        lines=tuple(values.get("lines", ())),
+        properties=tuple((path, text) for path, text in values.get("properties", ())),
+    )
+    match = values.get("match")
+    return KnownStack(
+        fingerprint,
+        Weighed(stack, _unpacked(values, "frame_bits"), _unpacked(values, "word_bits")),
+        values["buckets"],
+        Founder(values.get("founder", fingerprint), values.get("founder_app", "")),
+        None
+        if match is None
+        else Match(
+            match["fingerprint"],
+            Founder(match["founder"], match["founder_app"]),
+            float(match["score"]),
+        ),
+    )
+
+
+# Bits of rarity as one byte each, in steps of 1/8: nothing is rarer than 31.9 bits.
+def _packed(bits: Sequence[float]) -> bytes:
+    return bytes(min(255, round(value * 8)) for value in bits)
+
+
+def _unpacked(values: Mapping[str, Any], name: str) -> tuple[float, ...]:
+    return tuple(byte / 8 for byte in values.get(name, b""))
