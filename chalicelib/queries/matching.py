@@ -30,7 +30,7 @@ from chalicelib.queries.query import (
     Wildcard,
     Word,
 )
-from chalicelib.queries.wildcards import matcher
+from chalicelib.queries.wildcards import matcher, needle
 
 _MONTH_CHARS = len("2015-01")  # a shorter text is a number rather than a date
 
@@ -55,8 +55,8 @@ def matches(query: Query, document: Document) -> bool:
 def _test(leaf: Leaf) -> Callable[[Value], bool]:
     """What a leaf asks of one value."""
     if isinstance(leaf, Wildcard):
-        fits = matcher(leaf.pattern)
-        return lambda value: any(map(fits, value.terms))
+        fits, held = matcher(leaf.pattern), needle(leaf.pattern)
+        return lambda value: held in value.folded and any(map(fits, value.terms))
     if isinstance(leaf, Fuzzy):
         text, edits = leaf.text.casefold(), leaf.edits
         return lambda value: any(_is_near(text, term, edits) for term in value.terms)
@@ -136,10 +136,11 @@ def _within(own: Sequence[str], words: Sequence[str], slop: int) -> bool:
         heapq.heapreplace(heap, (following, index, step + 1))
 
 
+@lru_cache(maxsize=65_536)  # frames repeat: a function's name stands in many of them
 def _is_near(text: str, other: str, edits: int) -> bool:
     """Whether the edit distance is at most `edits`; only a band that wide is looked at."""
-    if abs(len(text) - len(other)) > edits:
-        return False
+    if abs(len(text) - len(other)) > edits or text == other:
+        return text == other
     far = edits + 1
     row = {column: column for column in range(min(edits, len(other)) + 1)}
     for line, letter in enumerate(text, 1):
