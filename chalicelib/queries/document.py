@@ -29,12 +29,13 @@ def words_of(text: str) -> tuple[str, ...]:
 class Value:
     """One value of a field, with what is made of it when first asked for."""
 
-    __slots__ = ("_terms", "_words", "folded", "text")
+    __slots__ = ("_spaced", "_terms", "_words", "folded", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.folded = text.casefold()
         self._words: list[str] | None = None
+        self._spaced: str | None = None
         self._terms: frozenset[str] | None = None
 
     @property
@@ -43,6 +44,13 @@ class Value:
         if self._words is None:
             self._words = _WORD.findall(self.folded)
         return self._words
+
+    @property
+    def spaced(self) -> str:
+        """The words with a space around each, so that a run of words is one text in it."""
+        if self._spaced is None:
+            self._spaced = f" {' '.join(self.words)} "
+        return self._spaced
 
     @property
     def terms(self) -> frozenset[str]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from typing import Any
 
 from chalicelib.errors import InvalidQuery
+from chalicelib.queries.document import words_of
 from chalicelib.queries.query import (
     And,
     Everything,
@@ -33,9 +35,8 @@ MAX_CLAUSES = 100  # words, phrases and ranges: each costs a look at every repor
 MAX_DEPTH = 64  # of luqum's tree, where a group, a field and an operator are a level each
 MAX_EDITS = 2  # Lucene's own: beyond it, short words are like any other
 MAX_SLOP = 100
+MAX_PROXIMITY_WORDS = 32  # each walks over all places of its word
 MAX_WILDCARD_CHARS = 128
-
-_HALF = 0.5  # the similarity that `word~` means
 
 # What luqum's grammar lacks. A '!' that begins a term is a '-', of the same
 # length so that columns stay; phrases, terms and escapes are passed over.
@@ -82,6 +83,7 @@ def parse(text: str) -> Query:
     return _Reader().read(tree, None, 0)
 
 
+@cache
 def _luqum(name: str) -> Any:
     """A module of luqum: loaded at the first query, for a start without a search needs none.
 
@@ -89,8 +91,6 @@ def _luqum(name: str) -> Any:
     another form than the one luqum was packed with (3.13), and write them and
     a log beside luqum's code; told not to, it builds them in memory.
     """
-    from importlib import import_module  # noqa: PLC0415
-
     from ply import yacc  # noqa: PLC0415
 
     with _loading:
@@ -250,7 +250,10 @@ class _Reader:
         if isinstance(node, tree.Proximity):
             if not 0 <= node.degree <= MAX_SLOP:
                 raise _refused(node, f"a phrase's ~ takes a number from 0 to {MAX_SLOP}")
-            return Phrase(_phrase(node.term), field, int(node.degree))
+            text = _phrase(node.term)
+            if len(words_of(text)) > MAX_PROXIMITY_WORDS:
+                raise _refused(node, f"a phrase with ~ may have {MAX_PROXIMITY_WORDS} words")
+            return Phrase(text, field, int(node.degree))
         if isinstance(node, tree.Fuzzy):
             return _fuzzy(node, field)
         if isinstance(node, tree.Range):
@@ -314,7 +317,7 @@ def _fuzzy(node: Any, field: str | None) -> Query:
     if degree > MAX_EDITS:
         raise _refused(node, f"a word's ~ takes at most {MAX_EDITS} (changed letters)")
     if degree < 1:  # Lucene 2.9's similarity: the share of letters that stay
-        degree = min(MAX_EDITS, int((1 - (degree or _HALF)) * len(text)))
+        degree = min(MAX_EDITS, int((1 - degree) * len(text)))
     return Fuzzy(text, int(degree), field)
 
 
