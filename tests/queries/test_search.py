@@ -197,6 +197,23 @@ def test_a_window_of_the_results_comes_with_the_exact_total(
             assert [int(report.date[8:10]) for report in answer.entries] == expected
 
 
+def test_a_sorted_window_is_exact_where_much_more_matches(
+    services: Services, shelf: Shelf, ubuntu: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.queries.search._SPARE", 3)
+    numbers = [number % 17 for number in range(60)]
+    random.Random(9).shuffle(numbers)
+    for place, number in enumerate(numbers):
+        shelf.put(ubuntu, day(1 + place % 28), {"n": number})
+    for descending in (True, False):
+        everything = found(services, [ubuntu], sort="n", descending=descending)
+        answer = services.search.search(
+            [ubuntu.app_id], sort="n", descending=descending, start=5, size=4
+        )
+        assert answer.total == 60
+        assert [report.report_id for report in answer.entries] == everything[5:9]
+
+
 @pytest.mark.parametrize(
     ("start", "size", "field"), [(-1, 10, "from"), (0, -1, "size"), (MAX_RESULTS, 1, "from")]
 )
