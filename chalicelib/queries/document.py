@@ -62,30 +62,28 @@ class Value:
         return self._terms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """Values by field path, nested names joined by dots, in lower case.
 
-    A field that begins with a name in `only_by_name` is not looked at by a
-    search that names no field.
+    Those of `by_name_only` are not looked at where no field is named.
     """
 
     fields: Mapping[str, Sequence[Value]]
-    only_by_name: frozenset[str] = field(default_factory=frozenset)
+    by_name_only: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
     def values(self, name: str | None) -> Iterator[Value]:
         """The values of a field and of those below it; of all fields for None."""
         if name is None:
-            for path, values in self.fields.items():
-                if path.partition(".")[0] not in self.only_by_name:
-                    yield from values
+            for values in self.fields.values():
+                yield from values
             return
         folded = name.casefold()
-        yield from self.fields.get(folded, ())
-        below = folded + "."
-        for path, values in self.fields.items():
-            if path.startswith(below):
-                yield from values
+        below = f"{folded}."
+        for fields in (self.fields, self.by_name_only):
+            for path, values in fields.items():
+                if path == folded or path.startswith(below):
+                    yield from values
 
 
 class DocumentBuilder:
@@ -93,6 +91,7 @@ class DocumentBuilder:
 
     def __init__(self) -> None:
         self._fields: dict[str, list[Value]] = {}
+        self._by_name_only: dict[str, list[Value]] = {}
         self._values_left = MAX_VALUES
         self._chars_left = MAX_CHARS
 
@@ -102,31 +101,38 @@ class DocumentBuilder:
         Null is no value; numbers and booleans count as JSON writes them. The
         nesting must be bounded, as `bounded_json` does.
         """
+        self._add(self._fields, path, value)
+
+    def add_by_name_only(self, path: str, value: object) -> None:
+        """The same, for what only a search that names the field looks at."""
+        self._add(self._by_name_only, path, value)
+
+    def document(self) -> Document:
+        return Document(self._fields, self._by_name_only)
+
+    def _add(self, fields: dict[str, list[Value]], path: str, value: object) -> None:
         if isinstance(value, str):
-            self._add_text(path, value)
+            self._add_text(fields, path, value)
         elif isinstance(value, Mapping):
             for name, below in value.items():
-                self.add(f"{path}.{name}", below)
+                self._add(fields, f"{path}.{name}", below)
         elif isinstance(value, list):
             for below in value:
-                self.add(path, below)
+                self._add(fields, path, below)
         elif isinstance(value, bool):
-            self._add_text(path, "true" if value else "false")
+            self._add_text(fields, path, "true" if value else "false")
         elif value is not None:
-            self._add_text(path, str(value))
+            self._add_text(fields, path, str(value))
 
-    def document(self, only_by_name: frozenset[str] = frozenset()) -> Document:
-        return Document(self._fields, only_by_name)
-
-    def _add_text(self, path: str, text: str) -> None:
+    def _add_text(self, fields: dict[str, list[Value]], path: str, text: str) -> None:
         self._values_left -= 1
         self._chars_left -= len(text)
         if self._values_left < 0 or self._chars_left < 0:
             return
         folded = path.casefold()
-        values = self._fields.get(folded)
+        values = fields.get(folded)
         if values is None:
-            self._fields[folded] = [Value(text)]
+            fields[folded] = [Value(text)]
         else:
             values.append(Value(text))
 

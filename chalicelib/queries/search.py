@@ -108,7 +108,7 @@ class ScanSearch:
         end = start + size
         total = 0
         kept: list[_Kept] = []
-        for total, (report, document) in enumerate(found, 1):  # noqa: B007 - it is the total
+        for total, (report, document) in enumerate(found, 1):
             if by_date:
                 if start < total <= end:
                     kept.append(((), report))

@@ -11,13 +11,13 @@ from chalicelib import keys, payload
 from chalicelib.bucketing.assignment import Assignment
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.errors import FormatError
-from chalicelib.formats.bounded_json import read_object
+from chalicelib.formats.partycrasher_json import read_object
+from chalicelib.formats.partycrasher_rules import without_generated
 from chalicelib.queries.document import Document, DocumentBuilder
+from chalicelib.reading import PARTYCRASHER
 from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs
 from chalicelib.ttl_cache import TtlCache
-
-POSTED_DOOR = "partycrasher"  # the door whose payload's log is the posted JSON
 
 T = TypeVar("T")
 
@@ -26,20 +26,15 @@ _log = logging.getLogger(__name__)
 _KNOWN_STACK_S = 60.0  # a person may merge or split buckets; a search may be that late
 _MAX_POSTED_BYTES = 20_000_000  # the largest body that is taken
 
-# Ours, whatever was posted under these names.
-_CANONICAL = frozenset(
-    {
-        *("report_id", "app_id", "app_number", "version_id", "group_id", "fingerprint", "door"),
-        *("database_id", "project", "date", "received_at", "bucket_id", "buckets"),
-    }
-)
-_OVERWRITTEN = frozenset({"database_id", "project", "date", "buckets", "href"})
+# Of what was posted, the item has these; a query for nothing else need not read the rest.
+_IN_ITEM = frozenset({"database_id", "project", "date"})
+_GENERATED = frozenset({"buckets"})  # what was posted under these names does not count
 # Found by name only: a word such as "1" or "true" means the crash, not our book-keeping.
-_ONLY_BY_NAME = frozenset(
+_BOOK_KEEPING = frozenset(
     {
         *("report_id", "app_id", "app_number", "version_id", "group_id", "fingerprint", "door"),
-        *("received_at", "bucket_id", "buckets", "has_description", "attachments", "unread"),
-        *("jail_break", "date", "occurred_at"),
+        *("date", "received_at", "occurred_at", "has_description", "attachments", "unread"),
+        "jail_break",
     }
 )
 
@@ -67,26 +62,28 @@ class DocumentReader:
             assignments = self._assignments.of(report.fingerprint for report in reports)
         if asked & {None, "stacktrace"}:
             functions = self._functions.of(
-                report.fingerprint for report in reports if report.door != POSTED_DOOR
+                report.fingerprint for report in reports if report.door != PARTYCRASHER
             )
-        needs_posted = not asked <= _CANONICAL
+        needs_posted = not asked <= _IN_ITEM | _GENERATED
         for report in reports:
             builder = DocumentBuilder()
             if asked:
                 self._add_attributes(builder, report)
             if report.fingerprint in assignments:
                 self._add_buckets(builder, assignments[report.fingerprint])
-            if report.door == POSTED_DOOR:
+            if report.door == PARTYCRASHER:
                 if needs_posted:
                     self._add_posted(builder, report, asked)
             else:
                 for function in functions.get(report.fingerprint, ()):
                     builder.add("stacktrace.function", function)
-            yield builder.document(_ONLY_BY_NAME)
+            yield builder.document()
 
     def _add_attributes(self, builder: DocumentBuilder, report: StoredReport) -> None:
         for name, value in report.attributes().items():
-            if name != "posted":
+            if name in _BOOK_KEEPING:
+                builder.add_by_name_only(name, value)
+            elif name != "posted":
                 builder.add(name, value)
         if report.database_id is None:
             builder.add("database_id", report.report_id)
@@ -96,25 +93,25 @@ class DocumentReader:
 
     def _add_buckets(self, builder: DocumentBuilder, assignment: Assignment) -> None:
         for threshold, bucket_id in assignment.buckets.items():
-            builder.add(f"buckets.{threshold}.id", bucket_id)
-        builder.add("bucket_id", assignment.buckets.get(self._default_threshold))
+            builder.add_by_name_only(f"buckets.{threshold}.id", bucket_id)
+        builder.add_by_name_only("bucket_id", assignment.buckets.get(self._default_threshold))
 
     def _add_posted(
         self, builder: DocumentBuilder, report: StoredReport, asked: Collection[str | None]
     ) -> None:
         """The properties that the client posted, of those asked for."""
         try:
-            posted, _ = read_object(self._posted_text(report).lstrip())
+            posted = without_generated(read_object(self._posted_bytes(report)))
         except (FormatError, zlib.error) as error:
             _log.warning(
                 "what was posted of report %s is not searched: %s", report.report_id, error
             )
             return
         for name, value in posted.items():
-            if name not in _OVERWRITTEN and (None in asked or name.casefold() in asked):
+            if name not in _IN_ITEM and (None in asked or name.casefold() in asked):
                 builder.add(name, value)
 
-    def _posted_text(self, report: StoredReport) -> str:
+    def _posted_bytes(self, report: StoredReport) -> bytes:
         if report.posted is not None:
             inflated = zlib.decompressobj().decompress(report.posted, _MAX_POSTED_BYTES)
         else:
@@ -124,7 +121,7 @@ class DocumentReader:
                 raise FormatError("its payload is gone") from error
         if len(inflated) > _MAX_POSTED_BYTES:
             raise FormatError(f"it has more than {_MAX_POSTED_BYTES} bytes")
-        return inflated.decode("utf-8", "replace")
+        return inflated
 
 
 class _KnownStacks(Generic[T]):

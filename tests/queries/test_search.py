@@ -13,7 +13,6 @@ from chalicelib import clock, keys
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.errors import InvalidRequest
-from chalicelib.model import Report
 from chalicelib.payload import Payload, encode
 from chalicelib.queries.lucene import parse
 from chalicelib.queries.search import MAX_RESULTS, ScanSearch
@@ -288,6 +287,16 @@ def test_a_word_without_a_field_does_not_mean_our_book_keeping(
     assert found(services, [ubuntu], "unread:7 jail_break:true") == [1]
 
 
+def test_a_property_with_the_name_of_an_attribute_of_ours_is_searchable_too(
+    services: Services, shelf: Shelf, ubuntu: App
+) -> None:
+    shelf.put(
+        ubuntu, day(1), {"fingerprint": "theirs", "door": {"side": "back"}, "platform": "X11"}
+    )
+    for query in ("fingerprint:theirs", "theirs", "door.side:back", "platform:x11 platform:linux"):
+        assert found(services, [ubuntu], query) == [1], query
+
+
 def test_a_search_reads_no_payload_where_the_item_has_it_all(
     services: Services, shelf: Shelf, ubuntu: App
 ) -> None:
@@ -364,7 +373,6 @@ def test_the_stacks_of_many_reports_are_looked_up_together_and_once(
 
 
 def processed(services: Services, app: App, door: str, log: bytes) -> StoredReport:
-    services.processor._parse = lambda *_: Report("linux", exception_type="SIGSEGV")
     report_id = services.intake.receive(Payload(app.app_id, door, clock.now(), log))
     drain(services)
     return services.crashes.report(report_id)
