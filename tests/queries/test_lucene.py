@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -252,3 +254,16 @@ assert {(e.name, e.stat().st_mtime) for e in os.scandir(folder) if e.is_file()} 
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def documented_queries() -> list[str]:
+    """What stands as code in the first column of the table of the syntax."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "search.md"
+    syntax = page.read_text("utf-8").partition("## Syntax")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \| ", syntax, re.MULTILINE)
+    return [text.replace("\\|", "|") for cell in rows for text in re.findall("`([^`]+)`", cell)]
+
+
+@pytest.mark.parametrize("text", documented_queries())
+def test_each_example_of_the_page_is_a_query(text: str) -> None:
+    assert parse(text)
