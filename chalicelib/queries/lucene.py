@@ -233,12 +233,14 @@ class _Reader:
                 f"the field {name} stands inside of the field {field}:"
                 " if the ':' belongs to the text, write \\: or put the text in quotes",
             )
-        if name == "*":
+        if node.name == "*":
             return self.read(node.expr, None, depth + 1)
+        if _UNESCAPED_WILDCARD.search(node.name):
+            raise _refused(node, "the name of a field takes no wildcard")
         if name != "_exists_":
             return self.read(node.expr, name, depth + 1)
-        if not isinstance(node.expr, self._tree.Term):
-            raise _refused(node, "_exists_: takes the name of one field")
+        if not isinstance(node.expr, self._tree.Term) or _is_wildcard(node.expr):
+            raise _refused(node, "_exists_: takes the name of one field, without a wildcard")
         return Exists(_text(node.expr))
 
     def _leaf(self, node: Any, field: str | None) -> Query:
@@ -270,7 +272,7 @@ class _Reader:
         if isinstance(node, self._tree.Word):
             if node.value == "*":
                 return None
-            if _UNESCAPED_WILDCARD.search(node.value):
+            if _is_wildcard(node):
                 raise _refused(
                     node, "a bound takes no wildcard but a single *, which leaves it open"
                 )
@@ -279,6 +281,10 @@ class _Reader:
 
 def _refused(node: Any, problem: str) -> InvalidQuery:
     return InvalidQuery(problem, (node.pos or 0) + 1)
+
+
+def _is_wildcard(node: Any) -> bool:
+    return type(node).__name__ == "Word" and bool(_UNESCAPED_WILDCARD.search(node.value))
 
 
 def _unescaped(text: str) -> str:
@@ -302,7 +308,7 @@ def _word(node: Any, field: str | None) -> Query:
     raw = str(node.value)
     if raw == "*":
         return Everything() if field is None else Exists(field)
-    if not _UNESCAPED_WILDCARD.search(raw):
+    if not _is_wildcard(node):
         return Word(_unescaped(raw), field)
     if len(raw) > MAX_WILDCARD_CHARS:
         raise _refused(node, f"a word with wildcards may have {MAX_WILDCARD_CHARS} characters")
@@ -310,7 +316,7 @@ def _word(node: Any, field: str | None) -> Query:
 
 
 def _fuzzy(node: Any, field: str | None) -> Query:
-    if _UNESCAPED_WILDCARD.search(node.term.value):
+    if _is_wildcard(node.term):
         raise _refused(node, "a word takes either wildcards or ~")
     text = _text(node.term)
     degree = float(node.degree)

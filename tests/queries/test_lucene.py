@@ -184,6 +184,8 @@ def test_ranges_in_brackets_and_by_comparison(text: str, query: Query) -> None:
         ('a ""', 3, "nothing between"),
         ("a*~", 1, "wildcards"),
         ("_exists_:(a b)", 1, "one field"),
+        ("_exists_:a*", 1, "wildcard"),
+        ("a stack*:b", 3, "wildcard"),
         ("a \\", 3, "backslash"),
         ("(" * 70 + "a" + ")" * 70, 66, "nested"),
         ("a*" + "b" * 200, 1, "128"),
