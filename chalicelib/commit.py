@@ -14,6 +14,7 @@ from chalicelib.bucketing.stack import Stack
 from chalicelib.ids import IdSource, sortable
 from chalicelib.model import Frame, Report
 from chalicelib.payload import Payload
+from chalicelib.reading import PARTYCRASHER
 from chalicelib.records import Alias, App, Group, StoredReport, Version
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table
 
@@ -231,7 +232,7 @@ def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: st
 
 def _posted(received: Payload) -> bytes | None:
     """The JSON of a PartyCrasher client as a search reads it, where it is small."""
-    if received.door != "partycrasher" or len(received.log) > _MAX_INFLATED_POSTED_BYTES:
+    if received.door != PARTYCRASHER or len(received.log) > _MAX_INFLATED_POSTED_BYTES:
         return None
     deflated = zlib.compress(received.log, 6)
     return deflated if len(deflated) <= _MAX_POSTED_BYTES else None

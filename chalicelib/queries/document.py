@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 
 MAX_VALUES = 20_000  # of one report: ten values in each of 2,000 frames
 MAX_CHARS = 500_000  # of all values of one report; what is beyond is not searched
@@ -30,84 +29,112 @@ def words_of(text: str) -> tuple[str, ...]:
 class Value:
     """One value of a field, with what is made of it when first asked for."""
 
-    __slots__ = ("__dict__", "text")
+    __slots__ = ("_spaced", "_terms", "_words", "folded", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.folded = text.casefold()
+        self._words: list[str] | None = None
+        self._spaced: str | None = None
+        self._terms: frozenset[str] | None = None
 
-    @cached_property
-    def folded(self) -> str:
-        """The text without case."""
-        return self.text.casefold()
-
-    @cached_property
+    @property
     def words(self) -> list[str]:
-        return _WORD.findall(self.folded)
+        """The words, in their order; without case."""
+        if self._words is None:
+            self._words = _WORD.findall(self.folded)
+        return self._words
 
-    @cached_property
+    @property
+    def spaced(self) -> str:
+        """The words with a space around each, so that a run of words is one text in it."""
+        if self._spaced is None:
+            self._spaced = f" {' '.join(self.words)} "
+        return self._spaced
+
+    @property
     def terms(self) -> frozenset[str]:
         """What a wildcard may match: the words, what stands between spaces, the whole value."""
-        chunks = [chunk.strip(string.punctuation) for chunk in self.folded.split()]
-        return frozenset((*self.words, *chunks, *self.folded.split(), self.folded))
+        if self._terms is None:
+            chunks = self.folded.split()
+            bare = (chunk.strip(string.punctuation) for chunk in chunks)
+            self._terms = frozenset((*self.words, *chunks, *bare, self.folded))
+        return self._terms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """Values by field path, nested names joined by dots, in lower case.
 
-    A field that begins with a name in `only_by_name` is not looked at by a
-    search that names no field.
+    Those of `by_name_only` are not looked at where no field is named.
     """
 
     fields: Mapping[str, Sequence[Value]]
-    only_by_name: frozenset[str] = field(default_factory=frozenset)
+    by_name_only: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
     def values(self, name: str | None) -> Iterator[Value]:
         """The values of a field and of those below it; of all fields for None."""
         if name is None:
-            for path, values in self.fields.items():
-                if path.partition(".")[0] not in self.only_by_name:
-                    yield from values
+            for values in self.fields.values():
+                yield from values
             return
         folded = name.casefold()
-        yield from self.fields.get(folded, ())
-        below = folded + "."
-        for path, values in self.fields.items():
-            if path.startswith(below):
-                yield from values
+        below = f"{folded}."
+        for fields in (self.fields, self.by_name_only):
+            for path, values in fields.items():
+                if path == folded or path.startswith(below):
+                    yield from values
 
 
-def document(
-    pairs: Iterable[tuple[str, str]], only_by_name: frozenset[str] = frozenset()
-) -> Document:
-    """The document of (path, text) pairs, as many as the limits allow."""
-    fields: dict[str, list[Value]] = {}
-    chars = 0
-    for count, (path, text) in enumerate(pairs):
-        chars += len(text)
-        if count >= MAX_VALUES or chars > MAX_CHARS:
-            break
-        fields.setdefault(path.casefold(), []).append(Value(text))
-    return Document(fields, only_by_name)
+class DocumentBuilder:
+    """Collects the values of one report, as many as the limits allow."""
 
+    def __init__(self) -> None:
+        self._fields: dict[str, list[Value]] = {}
+        self._by_name_only: dict[str, list[Value]] = {}
+        self._values_left = MAX_VALUES
+        self._chars_left = MAX_CHARS
 
-def flattened(value: object) -> Iterator[tuple[str, str]]:
-    """The (path, text) pairs of a JSON value: objects by their names, lists as one field's values.
+    def add(self, path: str, value: object) -> None:
+        """A JSON value under a path: objects by their names, lists as the values of one field.
 
-    Null is no value; numbers and booleans are written as JSON does.
-    """
-    waiting = [("", value)]
-    while waiting:
-        path, current = waiting.pop()
-        if isinstance(current, dict):
-            prefix = f"{path}." if path else ""
-            waiting.extend((prefix + name, below) for name, below in reversed(current.items()))
-        elif isinstance(current, list):
-            waiting.extend((path, below) for below in reversed(current))
-        elif isinstance(current, bool):
-            yield path, "true" if current else "false"
-        elif current is not None:
-            yield path, str(current)
+        Null is no value; numbers and booleans count as JSON writes them. The
+        nesting must be bounded, as `bounded_json` does.
+        """
+        self._add(self._fields, path, value)
+
+    def add_by_name_only(self, path: str, value: object) -> None:
+        """The same, for what only a search that names the field looks at."""
+        self._add(self._by_name_only, path, value)
+
+    def document(self) -> Document:
+        return Document(self._fields, self._by_name_only)
+
+    def _add(self, fields: dict[str, list[Value]], path: str, value: object) -> None:
+        if isinstance(value, str):
+            self._add_text(fields, path, value)
+        elif isinstance(value, Mapping):
+            for name, below in value.items():
+                self._add(fields, f"{path}.{name}", below)
+        elif isinstance(value, list):
+            for below in value:
+                self._add(fields, path, below)
+        elif isinstance(value, bool):
+            self._add_text(fields, path, "true" if value else "false")
+        elif value is not None:
+            self._add_text(fields, path, str(value))
+
+    def _add_text(self, fields: dict[str, list[Value]], path: str, text: str) -> None:
+        self._values_left -= 1
+        self._chars_left -= len(text)
+        if self._values_left < 0 or self._chars_left < 0:
+            return
+        folded = path.casefold()
+        values = fields.get(folded)
+        if values is None:
+            fields[folded] = [Value(text)]
+        else:
+            values.append(Value(text))
 
 
 def as_number(text: str) -> float | None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from typing import Any
 
 from chalicelib.errors import InvalidQuery
+from chalicelib.queries.document import words_of
 from chalicelib.queries.query import (
     And,
     Everything,
@@ -33,9 +35,8 @@ MAX_CLAUSES = 100  # words, phrases and ranges: each costs a look at every repor
 MAX_DEPTH = 64  # of luqum's tree, where a group, a field and an operator are a level each
 MAX_EDITS = 2  # Lucene's own: beyond it, short words are like any other
 MAX_SLOP = 100
+MAX_PROXIMITY_WORDS = 32  # each walks over all places of its word
 MAX_WILDCARD_CHARS = 128
-
-_HALF = 0.5  # the similarity that `word~` means
 
 # What luqum's grammar lacks. A '!' that begins a term is a '-', of the same
 # length so that columns stay; phrases, terms and escapes are passed over.
@@ -82,6 +83,7 @@ def parse(text: str) -> Query:
     return _Reader().read(tree, None, 0)
 
 
+@cache
 def _luqum(name: str) -> Any:
     """A module of luqum: loaded at the first query, for a start without a search needs none.
 
@@ -89,8 +91,6 @@ def _luqum(name: str) -> Any:
     another form than the one luqum was packed with (3.13), and write them and
     a log beside luqum's code; told not to, it builds them in memory.
     """
-    from importlib import import_module  # noqa: PLC0415
-
     from ply import yacc  # noqa: PLC0415
 
     with _loading:
@@ -233,12 +233,14 @@ class _Reader:
                 f"the field {name} stands inside of the field {field}:"
                 " if the ':' belongs to the text, write \\: or put the text in quotes",
             )
-        if name == "*":
+        if node.name == "*":
             return self.read(node.expr, None, depth + 1)
+        if _UNESCAPED_WILDCARD.search(node.name):
+            raise _refused(node, "the name of a field takes no wildcard")
         if name != "_exists_":
             return self.read(node.expr, name, depth + 1)
-        if not isinstance(node.expr, self._tree.Term):
-            raise _refused(node, "_exists_: takes the name of one field")
+        if not isinstance(node.expr, self._tree.Term) or _is_wildcard(node.expr):
+            raise _refused(node, "_exists_: takes the name of one field, without a wildcard")
         return Exists(_text(node.expr))
 
     def _leaf(self, node: Any, field: str | None) -> Query:
@@ -250,7 +252,10 @@ class _Reader:
         if isinstance(node, tree.Proximity):
             if not 0 <= node.degree <= MAX_SLOP:
                 raise _refused(node, f"a phrase's ~ takes a number from 0 to {MAX_SLOP}")
-            return Phrase(_phrase(node.term), field, int(node.degree))
+            text = _phrase(node.term)
+            if len(words_of(text)) > MAX_PROXIMITY_WORDS:
+                raise _refused(node, f"a phrase with ~ may have {MAX_PROXIMITY_WORDS} words")
+            return Phrase(text, field, int(node.degree))
         if isinstance(node, tree.Fuzzy):
             return _fuzzy(node, field)
         if isinstance(node, tree.Range):
@@ -267,7 +272,7 @@ class _Reader:
         if isinstance(node, self._tree.Word):
             if node.value == "*":
                 return None
-            if _UNESCAPED_WILDCARD.search(node.value):
+            if _is_wildcard(node):
                 raise _refused(
                     node, "a bound takes no wildcard but a single *, which leaves it open"
                 )
@@ -276,6 +281,10 @@ class _Reader:
 
 def _refused(node: Any, problem: str) -> InvalidQuery:
     return InvalidQuery(problem, (node.pos or 0) + 1)
+
+
+def _is_wildcard(node: Any) -> bool:
+    return type(node).__name__ == "Word" and bool(_UNESCAPED_WILDCARD.search(node.value))
 
 
 def _unescaped(text: str) -> str:
@@ -299,7 +308,7 @@ def _word(node: Any, field: str | None) -> Query:
     raw = str(node.value)
     if raw == "*":
         return Everything() if field is None else Exists(field)
-    if not _UNESCAPED_WILDCARD.search(raw):
+    if not _is_wildcard(node):
         return Word(_unescaped(raw), field)
     if len(raw) > MAX_WILDCARD_CHARS:
         raise _refused(node, f"a word with wildcards may have {MAX_WILDCARD_CHARS} characters")
@@ -307,14 +316,14 @@ def _word(node: Any, field: str | None) -> Query:
 
 
 def _fuzzy(node: Any, field: str | None) -> Query:
-    if _UNESCAPED_WILDCARD.search(node.term.value):
+    if _is_wildcard(node.term):
         raise _refused(node, "a word takes either wildcards or ~")
     text = _text(node.term)
     degree = float(node.degree)
     if degree > MAX_EDITS:
         raise _refused(node, f"a word's ~ takes at most {MAX_EDITS} (changed letters)")
     if degree < 1:  # Lucene 2.9's similarity: the share of letters that stay
-        degree = min(MAX_EDITS, int((1 - (degree or _HALF)) * len(text)))
+        degree = min(MAX_EDITS, int((1 - degree) * len(text)))
     return Fuzzy(text, int(degree), field)
 
 

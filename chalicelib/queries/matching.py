@@ -30,7 +30,7 @@ from chalicelib.queries.query import (
     Wildcard,
     Word,
 )
-from chalicelib.queries.wildcards import matcher
+from chalicelib.queries.wildcards import matcher, needle
 
 _MONTH_CHARS = len("2015-01")  # a shorter text is a number rather than a date
 
@@ -55,8 +55,8 @@ def matches(query: Query, document: Document) -> bool:
 def _test(leaf: Leaf) -> Callable[[Value], bool]:
     """What a leaf asks of one value."""
     if isinstance(leaf, Wildcard):
-        fits = matcher(leaf.pattern)
-        return lambda value: any(map(fits, value.terms))
+        fits, held = matcher(leaf.pattern), needle(leaf.pattern)
+        return lambda value: held in value.folded and any(map(fits, value.terms))
     if isinstance(leaf, Fuzzy):
         text, edits = leaf.text.casefold(), leaf.edits
         return lambda value: any(_is_near(text, term, edits) for term in value.terms)
@@ -76,37 +76,21 @@ def _text_test(leaf: Word | Phrase) -> Callable[[Value], bool]:
     if isinstance(leaf, Phrase) and leaf.slop:
         slop = leaf.slop
         return lambda value: _within(value.words, words, slop)
+    first, spaced = words[0], f" {' '.join(words)} "
     interval = as_interval(leaf.text) if len(leaf.text) >= _MONTH_CHARS else None
-    if interval is None:
-        return lambda value: _holds(value, words)
-    low, high = interval
 
-    def holds_or_is_in(value: Value) -> bool:
-        if _holds(value, words):
+    def holds(value: Value) -> bool:
+        # nearly always the first word is nowhere: then the value need not be split
+        return first in value.folded and spaced in value.spaced
+
+    def holds_or_is_in_time(value: Value) -> bool:
+        assert interval is not None
+        if holds(value):
             return True
         moment = as_interval(value.text)
-        return moment is not None and low <= moment[0] < high
+        return moment is not None and interval[0] <= moment[0] < interval[1]
 
-    return holds_or_is_in
-
-
-def _holds(value: Value, words: Sequence[str]) -> bool:
-    """Whether the words stand in the value one after the other."""
-    if words[0] not in value.folded:  # nearly always: so the value is not split
-        return False
-    own = value.words
-    if len(words) == 1:
-        return words[0] in own
-    if any(word not in value.folded for word in words):
-        return False
-    place = -1
-    try:
-        while True:
-            place = own.index(words[0], place + 1)
-            if own[place : place + len(words)] == list(words):
-                return True
-    except ValueError:
-        return False
+    return holds if interval is None else holds_or_is_in_time
 
 
 def _within(own: Sequence[str], words: Sequence[str], slop: int) -> bool:
@@ -116,10 +100,11 @@ def _within(own: Sequence[str], words: Sequence[str], slop: int) -> bool:
     phrase is found where the largest and the smallest of these differ by no
     more than the slop.
     """
-    places = [
-        [place - index for place, word in enumerate(own) if word == wanted]
-        for index, wanted in enumerate(words)
-    ]
+    found: dict[str, list[int]] = {word: [] for word in words}
+    for place, word in enumerate(own):
+        if word in found:
+            found[word].append(place)
+    places = [[place - index for place in found[word]] for index, word in enumerate(words)]
     if not all(places):
         return False
     heap = [(entries[0], index, 0) for index, entries in enumerate(places)]
@@ -136,10 +121,11 @@ def _within(own: Sequence[str], words: Sequence[str], slop: int) -> bool:
         heapq.heapreplace(heap, (following, index, step + 1))
 
 
+@lru_cache(maxsize=65_536)  # frames repeat: a function's name stands in many of them
 def _is_near(text: str, other: str, edits: int) -> bool:
     """Whether the edit distance is at most `edits`; only a band that wide is looked at."""
-    if abs(len(text) - len(other)) > edits:
-        return False
+    if abs(len(text) - len(other)) > edits or text == other:
+        return text == other
     far = edits + 1
     row = {column: column for column in range(min(edits, len(other)) + 1)}
     for line, letter in enumerate(text, 1):

@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from itertools import islice
-from typing import Protocol
+from operator import itemgetter
+from typing import Any, Protocol, TypeAlias
 
 from chalicelib import clock, keys
 from chalicelib.errors import InvalidRequest
@@ -24,6 +24,10 @@ MAX_RESULTS = 10_000  # from + size: ElasticSearch's result window
 DEFAULT_SORT = "date"
 _PAGE_SIZE = 500  # items of a shard that are read ahead
 _CHUNK = 100  # reports whose stacks are looked up together
+_SPARE = 1000  # reports beyond a window that are kept until the next sorting
+
+_Order: TypeAlias = tuple[Any, ...]
+_Kept: TypeAlias = tuple[_Order, StoredReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +105,19 @@ class ScanSearch:
         found = self._matching(
             app_ids, query, since, until, sort=sort, descending=descending or not by_date
         )
-        total = 0
-
-        def counted() -> Iterator[tuple[StoredReport, Document]]:
-            nonlocal total
-            for entry in found:
-                total += 1
-                yield entry
-
         end = start + size
-        if by_date:
-            entries = [
-                report for place, (report, _) in enumerate(counted()) if start <= place < end
-            ]
-        else:
-            order = partial(_order, sort, descending)
-            pick = heapq.nlargest if descending else heapq.nsmallest
-            entries = [report for report, _ in pick(end, counted(), key=order)[start:]]
-            total += sum(1 for _ in counted())  # what `pick` left unread when `end` is 0
-        return Found(tuple(entries), total)
+        total = 0
+        kept: list[_Kept] = []
+        for total, (report, document) in enumerate(found, 1):
+            if by_date:
+                if start < total <= end:
+                    kept.append(((), report))
+                continue
+            kept.append((_order(sort, descending, document), report))
+            if len(kept) > 2 * end + _SPARE:
+                kept = _best(kept, descending)[:end]
+        best = kept if by_date else _best(kept, descending)[start:end]
+        return Found(tuple(report for _, report in best), total)
 
     def _matching(
         self,
@@ -174,12 +172,17 @@ def _place(item: Item) -> str:
     return str(item["app_sk"])
 
 
-def _order(sort: str, descending: bool, found: tuple[StoredReport, Document]) -> tuple[object, ...]:
-    """What reports are ordered by: those without the field last, either way."""
-    values = [sort_key(value.text) for value in found[1].values(sort)]
+def _order(sort: str, descending: bool, document: Document) -> _Order:
+    """What a report is ordered by: those without the field come last, either way."""
+    values = [sort_key(value.text) for value in document.values(sort)]
     if not values:
         return (0,) if descending else (1,)
     return (1, *max(values)) if descending else (0, *min(values))
+
+
+def _best(kept: list[_Kept], descending: bool) -> list[_Kept]:
+    """In order; what is equal stays as it came, newest first."""
+    return sorted(kept, key=itemgetter(0), reverse=descending)
 
 
 def _require_window(start: int, size: int) -> None:

@@ -5,39 +5,36 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Generic, TypeVar
 
 from chalicelib import keys, payload
 from chalicelib.bucketing.assignment import Assignment
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.errors import FormatError
-from chalicelib.formats.bounded_json import read_object
-from chalicelib.queries.document import Document, document, flattened
+from chalicelib.formats.partycrasher_json import read_object
+from chalicelib.formats.partycrasher_rules import without_generated
+from chalicelib.queries.document import Document, DocumentBuilder
+from chalicelib.reading import PARTYCRASHER
 from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs
 from chalicelib.ttl_cache import TtlCache
 
-POSTED_DOOR = "partycrasher"  # the door whose payload's log is the posted JSON
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
 _KNOWN_STACK_S = 60.0  # a person may merge or split buckets; a search may be that late
-_MAX_POSTED_CHARS = 4_000_000  # JSON read for a search; what is beyond any door's limit is forged
+_MAX_POSTED_BYTES = 20_000_000  # the largest body that is taken
 
-# Ours, whatever was posted under these names.
-_CANONICAL = frozenset(
-    {
-        *("report_id", "app_id", "app_number", "version_id", "group_id", "fingerprint", "door"),
-        *("database_id", "project", "date", "received_at", "bucket_id", "buckets"),
-    }
-)
-_GENERATED = frozenset({"buckets", "bucket_id", "href", "top_match", "date", "project"})
+# Of what was posted, the item has these; a query for nothing else need not read the rest.
+_IN_ITEM = frozenset({"database_id", "project", "date"})
+_GENERATED = frozenset({"buckets"})  # what was posted under these names does not count
 # Found by name only: a word such as "1" or "true" means the crash, not our book-keeping.
-_ONLY_BY_NAME = frozenset(
+_BOOK_KEEPING = frozenset(
     {
         *("report_id", "app_id", "app_number", "version_id", "group_id", "fingerprint", "door"),
-        *("received_at", "bucket_id", "buckets", "has_description", "attachments", "unread"),
-        *("jail_break", "date", "occurred_at"),
+        *("date", "received_at", "occurred_at", "has_description", "attachments", "unread"),
+        "jail_break",
     }
 )
 
@@ -49,80 +46,104 @@ class DocumentReader:
         self, blobs: Blobs, bucketing: Bucketing, app_of: Callable[[str], App | None]
     ) -> None:
         self._blobs = blobs
-        self._bucketing = bucketing
+        self._default_threshold = bucketing.default_threshold
         self._app_of = app_of
-        self._assignments: TtlCache[str, Assignment] = TtlCache(_KNOWN_STACK_S)
+        self._assignments = _KnownStacks(bucketing.assignments)
+        self._functions = _KnownStacks(bucketing.functions)
 
     def read(
         self, reports: Sequence[StoredReport], fields: Collection[str | None]
     ) -> Iterator[Document]:
         """A document for each report, with at least the fields asked for (None: all)."""
-        names = {None if name is None else name.casefold().partition(".")[0] for name in fields}
-        buckets: Mapping[str, Assignment] = {}
-        if names & {"buckets", "bucket_id"}:
-            buckets = self._assigned({report.fingerprint for report in reports})
-        needs_posted = not names <= _CANONICAL
+        asked = {None if name is None else name.casefold().partition(".")[0] for name in fields}
+        assignments: Mapping[str, Assignment] = {}
+        functions: Mapping[str, Sequence[str]] = {}
+        if asked & {"buckets", "bucket_id"}:
+            assignments = self._assignments.of(report.fingerprint for report in reports)
+        if asked & {None, "stacktrace"}:
+            functions = self._functions.of(
+                report.fingerprint for report in reports if report.door != PARTYCRASHER
+            )
+        needs_posted = not asked <= _IN_ITEM | _GENERATED
         for report in reports:
-            pairs = list(self._attributes(report)) if names else []
-            if report.fingerprint in buckets:
-                pairs.extend(self._buckets(buckets[report.fingerprint]))
-            if needs_posted and report.door == POSTED_DOOR:
-                pairs.extend(self._posted(report))
-            yield document(pairs, _ONLY_BY_NAME)
+            builder = DocumentBuilder()
+            if asked:
+                self._add_attributes(builder, report)
+            if report.fingerprint in assignments:
+                self._add_buckets(builder, assignments[report.fingerprint])
+            if report.door == PARTYCRASHER:
+                if needs_posted:
+                    self._add_posted(builder, report, asked)
+            else:
+                for function in functions.get(report.fingerprint, ()):
+                    builder.add("stacktrace.function", function)
+            yield builder.document()
 
-    def _attributes(self, report: StoredReport) -> Iterator[tuple[str, str]]:
-        attributes: dict[str, Any] = report.attributes()
-        attributes.pop("posted", None)
-        attributes.setdefault("database_id", str(report.report_id))
+    def _add_attributes(self, builder: DocumentBuilder, report: StoredReport) -> None:
+        for name, value in report.attributes().items():
+            if name in _BOOK_KEEPING:
+                builder.add_by_name_only(name, value)
+            elif name != "posted":
+                builder.add(name, value)
+        if report.database_id is None:
+            builder.add("database_id", report.report_id)
         app = self._app_of(report.app_id)
         if app is not None:
-            attributes["project"] = app.name
-        return flattened(attributes)
+            builder.add("project", app.name)
 
-    def _buckets(self, assignment: Assignment) -> Iterator[tuple[str, str]]:
+    def _add_buckets(self, builder: DocumentBuilder, assignment: Assignment) -> None:
         for threshold, bucket_id in assignment.buckets.items():
-            yield f"buckets.{threshold}.id", bucket_id
-        default = assignment.buckets.get(self._bucketing.default_threshold)
-        if default is not None:
-            yield "bucket_id", default
+            builder.add_by_name_only(f"buckets.{threshold}.id", bucket_id)
+        builder.add_by_name_only("bucket_id", assignment.buckets.get(self._default_threshold))
 
-    def _posted(self, report: StoredReport) -> Iterable[tuple[str, str]]:
-        """The properties that a client posted, those that are the report's own attributes too."""
+    def _add_posted(
+        self, builder: DocumentBuilder, report: StoredReport, asked: Collection[str | None]
+    ) -> None:
+        """The properties that the client posted, of those asked for."""
         try:
-            text = self._posted_text(report)
-            if len(text) > _MAX_POSTED_CHARS:
-                return ()
-            posted, _ = read_object(text.lstrip())
+            posted = without_generated(read_object(self._posted_bytes(report)))
         except (FormatError, zlib.error) as error:
             _log.warning(
                 "what was posted of report %s is not searched: %s", report.report_id, error
             )
-            return ()
-        own = {name: value for name, value in posted.items() if name not in _GENERATED}
-        return flattened(own)
+            return
+        for name, value in posted.items():
+            if name not in _IN_ITEM and (None in asked or name.casefold() in asked):
+                builder.add(name, value)
 
-    def _posted_text(self, report: StoredReport) -> str:
+    def _posted_bytes(self, report: StoredReport) -> bytes:
         if report.posted is not None:
-            inflated = zlib.decompressobj().decompress(report.posted, _MAX_POSTED_CHARS)
+            inflated = zlib.decompressobj().decompress(report.posted, _MAX_POSTED_BYTES)
         else:
             try:
                 inflated = payload.read(self._blobs, keys.raw_blob(report.report_id)).log
             except BlobNotFound as error:
                 raise FormatError("its payload is gone") from error
-        return inflated.decode("utf-8", "replace")
+        if len(inflated) > _MAX_POSTED_BYTES:
+            raise FormatError(f"it has more than {_MAX_POSTED_BYTES} bytes")
+        return inflated
 
-    def _assigned(self, fingerprints: Iterable[str]) -> dict[str, Assignment]:
-        found: dict[str, Assignment] = {}
+
+class _KnownStacks(Generic[T]):
+    """What bucketing tells of stacks, remembered for a while: many reports share one."""
+
+    def __init__(self, look_up: Callable[[Sequence[str]], Mapping[str, T]]) -> None:
+        self._look_up = look_up
+        self._known: TtlCache[str, T] = TtlCache(_KNOWN_STACK_S)
+
+    def of(self, fingerprints: Iterable[str]) -> dict[str, T]:
+        found: dict[str, T] = {}
         unknown: list[str] = []
-        for fingerprint in fingerprints:
-            known = self._assignments.get(fingerprint)
+        for fingerprint in dict.fromkeys(fingerprints):
+            known = self._known.get(fingerprint)
             if known is None:
                 unknown.append(fingerprint)
             else:
                 found[fingerprint] = known
         for start in range(0, len(unknown), MAX_BATCH_ITEMS):
-            read = self._bucketing.assignments(unknown[start : start + MAX_BATCH_ITEMS])
-            for fingerprint, assignment in read.items():
-                self._assignments.put(fingerprint, assignment)
-                found[fingerprint] = assignment
+            for fingerprint, told in self._look_up(
+                unknown[start : start + MAX_BATCH_ITEMS]
+            ).items():
+                self._known.put(fingerprint, told)
+                found[fingerprint] = told
         return found

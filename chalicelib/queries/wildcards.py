@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import groupby
 from typing import TypeAlias
 
 _TOKEN = re.compile(r"\\(?P<literal>.)|(?P<one>\?)|(?P<many>\*+)|(?P<plain>[^\\?*]+)", re.DOTALL)
@@ -73,3 +74,14 @@ def _pieces(pattern: str) -> list[Piece]:
         else:
             pieces[-1].extend((token["literal"] or token["plain"]).casefold())
     return [tuple(piece) for piece in pieces]
+
+
+def needle(pattern: str) -> str:
+    """The longest text that every text of this shape holds, in lower case."""
+    runs = [
+        "".join(run)  # type: ignore[arg-type]
+        for piece in _pieces(pattern)
+        for is_text, run in groupby(piece, lambda one: one is not None)
+        if is_text
+    ]
+    return max(runs, key=len, default="")
