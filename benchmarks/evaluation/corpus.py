@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chalicelib.model import Frame, Report, Thread
+from chalicelib.formats import partycrasher_json
+from chalicelib.model import Report
 
 _REPORTS = ".jsonl.gz"
 _ORACLE = ".oracle.json.gz"
@@ -88,26 +89,7 @@ def read(path: Path) -> Labelled:
                     project=document["project"],
                     cause=causes[document["database_id"]],
                     document=document,
-                    report=_report(document),
+                    report=partycrasher_json.parse(line),
                 )
             )
     return Labelled(name, tuple(entries))
-
-
-def _report(document: Mapping[str, Any]) -> Report:
-    frames = tuple(
-        Frame(
-            function=frame.get("function"),
-            module=frame.get("dylib"),
-            file=frame.get("file"),
-            line=int(frame["fileline"]) if "fileline" in frame else None,
-            address=int(frame["address"], 0) if "address" in frame else None,
-        )
-        for frame in document["stacktrace"]
-    )
-    return Report(
-        platform="other",
-        exception_type=document.get("exception_type"),
-        reason=document.get("message"),
-        threads=(Thread(0, crashed=True, frames=frames),),
-    )
