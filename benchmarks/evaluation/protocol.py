@@ -26,13 +26,16 @@ class Verdict:
     """What a method says of a report: `match` is the database_id of the closest
     earlier report, None when nothing was near; then the score is 0.
 
-    `buckets` holds a bucket's id per threshold, where the method keeps
-    buckets itself. Else they follow from the matches.
+    Often many are equally near, and not always of one cause: `match` is the
+    earliest of them, `latest` the last where the method knows it. `buckets`
+    holds a bucket's id per threshold where the method keeps buckets itself;
+    else they follow from the matches.
     """
 
     match: str | None
     score: float
     buckets: Mapping[str, str]
+    latest: str | None = None
 
 
 class Method(Protocol):
@@ -86,19 +89,23 @@ class Run:
         scores = [verdict.score for verdict in self.verdicts]
         return measures.roc_auc(scores, measures.seen_before(self._causes))
 
-    def rr_at_1(self) -> float:
-        """Of the reports whose cause was seen, the share whose top match has that cause."""
+    def rr_at_1(self, *, latest: bool = False) -> float:
+        """Of the reports whose cause was seen, the share whose top match has that cause.
+
+        The published figures of the baselines take the earliest of equally
+        near reports, and so does PartyCrasher's API, which names one report
+        as the top match. With `latest` it is the last of them: what a person
+        would see who looks at a bucket's newest report.
+        """
         cause_of = {entry.database_id: entry.cause for entry in self.corpus.entries}
-        right = [
-            verdict.match is not None and cause_of[verdict.match] == entry.cause
-            for entry, verdict, seen in zip(
-                self.corpus.entries,
-                self.verdicts,
-                measures.seen_before(self._causes),
-                strict=True,
-            )
-            if seen
-        ]
+        causes = self._causes
+        right = []
+        for cause, verdict, seen in zip(
+            causes, self.verdicts, measures.seen_before(causes), strict=True
+        ):
+            if seen:
+                match = verdict.latest or verdict.match if latest else verdict.match
+                right.append(match is not None and cause_of[match] == cause)
         return sum(right) / len(right) if right else 0.0
 
     @property
@@ -109,9 +116,7 @@ class Run:
 class Engine:
     """The service's own engine, as every door uses it.
 
-    Its match is a stack, which several reports share, and not always of one
-    cause. The top match is then the latest of them: what a report's nearest
-    earlier neighbour is when many are equally near.
+    Its match is a stack, told by the report that brought it first.
     """
 
     def __init__(self, bucketing: Bucketing) -> None:
@@ -123,9 +128,10 @@ class Engine:
         assignment = self._bucketing.assign(normalise(entry.report), founder)
         match = assignment.match_of(entry.database_id)
         verdict = Verdict(
-            match=self._latest[match.fingerprint] if match else None,
+            match=match.founder.database_id if match else None,
             score=match.score if match else 0.0,
             buckets=assignment.buckets,
+            latest=self._latest[match.fingerprint] if match else None,
         )
         self._latest[assignment.fingerprint] = entry.database_id
         return verdict

@@ -42,9 +42,7 @@ class BucketPage:
 class BucketQueries:
     """Reads buckets; an app's reports are all that is seen of one."""
 
-    def __init__(
-        self, table: Table, counts: Counts, bucketing: Bucketing, search: Search
-    ) -> None:
+    def __init__(self, table: Table, counts: Counts, bucketing: Bucketing, search: Search) -> None:
         self._table = table
         self._counts = counts
         self._bucketing = bucketing
@@ -82,9 +80,7 @@ class BucketQueries:
     ) -> BucketPage:
         """What the apps have in the bucket; `NotFound` when that is nothing."""
         members = set(self._bucketing.members(threshold, bucket_id))
-        totals = {
-            app_id: self._counts.of_stacks(app_id, list(members)) for app_id in app_ids
-        }
+        totals = {app_id: self._counts.of_stacks(app_id, list(members)) for app_id in app_ids}
         counted = [total for of_app in totals.values() for total in of_app.values()]
         if not counted:
             raise NotFound("bucket", bucket_id)

@@ -133,11 +133,21 @@ def test_auc_asks_whether_the_score_tells_seen_causes_from_new_ones() -> None:
     assert _RUN.auc() == pytest.approx(5 / 6)
 
 
-def test_a_known_stack_matches_the_latest_report_that_had_it_with_the_top_score() -> None:
+def test_a_known_stack_matches_the_report_that_brought_it_with_the_top_score() -> None:
     labelled = Labelled("same", tuple(_entry(number, "a", "main", "run") for number in range(3)))
     run = of_engine(labelled)
-    assert [verdict.match for verdict in run.verdicts] == [None, "r0", "r1"]
+    assert [verdict.match for verdict in run.verdicts] == [None, "r0", "r0"]
+    assert [verdict.latest for verdict in run.verdicts] == [None, "r0", "r1"]
     assert [verdict.score for verdict in run.verdicts] == [0, 12, 12]
+
+
+def test_where_one_stack_has_two_causes_the_match_is_the_earliest_or_the_latest() -> None:
+    labelled = Labelled(
+        "mixed", tuple(_entry(number, cause, "main") for number, cause in enumerate("abb"))
+    )
+    run = of_engine(labelled)
+    assert run.rr_at_1() == 0  # the last is of b, the first of a
+    assert run.rr_at_1(latest=True) == 1
 
 
 def test_the_engines_own_buckets_follow_from_its_matches(dev: Labelled) -> None:
