@@ -1,0 +1,1 @@
+"""How well a bucketing method finds the causes of a labelled corpus."""
