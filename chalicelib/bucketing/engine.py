@@ -255,9 +255,8 @@ class Bucketing:
 
     def functions(self, fingerprints: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """The names of the frames of stored stacks, by fingerprint."""
-        wanted = {keys.stack(fingerprint): fingerprint for fingerprint in fingerprints}
-        found = self._table.batch_get(list(wanted))
-        return {wanted[key]: cast(Sequence[str], item["frames"]) for key, item in found.items()}
+        found = self._stacks.read_unchanging(fingerprints)
+        return {name: known.weighed.stack.frames for name, known in found.items()}
 
     def summary(self, stack: Stack) -> tuple[Weight, ...]:
         """What makes the stack what it is: its terms by falling weight."""
