@@ -49,8 +49,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     """The services over the given adapters."""
     ids = IdSource()
     accounts = Accounts(table, ids)
-    counts = Counts(table)
     bucketing = Bucketing(table)
+    counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
     search = ScanSearch(table, DocumentReader(blobs, bucketing, accounts.find_app))
     return Services(

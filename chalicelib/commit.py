@@ -96,7 +96,7 @@ class Batch:
                 self._aliases.add(alias.database_id)
                 self._alias_at[len(self.operations)] = crash.report_id
                 self.operations.append(Put(alias.item(), if_absent=True))
-            row = deltas.row_of(group_id, version_id, crash.date)
+            row = deltas.row_of(group_id, version_id, crash.date, fingerprint)
             counted.setdefault(crash.app.app_id, []).append(row)
             taken += 1
         batch_id = sortable(self.ids.next())

@@ -9,8 +9,9 @@ reader adds what is still pending: exact and immediate at any moment.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
 
 from chalicelib import keys
 from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
@@ -25,6 +26,7 @@ from chalicelib.storage.ports import (
     Operation,
     Table,
     Update,
+    get_all,
     query_all,
 )
 
@@ -33,11 +35,26 @@ from chalicelib.storage.ports import (
 _DELTAS_PER_FOLD = MAX_BATCH_ITEMS // 2
 
 
-class Counts:
-    """Reads and folds the counts of apps, versions and groups."""
+@dataclass(frozen=True, slots=True)
+class StackTotal:
+    """How many reports of an app have a stack, and the dates of the first and the last."""
 
-    def __init__(self, table: Table) -> None:
+    reports: int
+    first_at: str
+    last_at: str
+
+
+class Counts:
+    """Reads and folds the counts of apps, versions, groups and stacks.
+
+    Folding tells `on_folded` the app and the fingerprints whose reports it counted.
+    """
+
+    def __init__(
+        self, table: Table, on_folded: Callable[[str, Sequence[str]], None] | None = None
+    ) -> None:
         self._table = table
+        self._on_folded = on_folded
 
     def pending(self, app_id: str) -> Pending:
         """One query a shard; folding keeps them nearly empty."""
@@ -53,6 +70,21 @@ class Counts:
         """Reports of an app or a version in all."""
         item = self._table.get(keys.totals(partition)) or {}
         return cast(int, item.get("total", 0)) + sum(row.reports for row in pending)
+
+    def of_stacks(self, app_id: str, fingerprints: Iterable[str]) -> dict[str, StackTotal]:
+        """The totals of those of the stacks that the app has reports of, by fingerprint."""
+        wanted = {keys.reports_of_stack(name, app_id): name for name in fingerprints}
+        found = {
+            wanted[key]: StackTotal(
+                cast(int, item["reports"]), cast(str, item["first_at"]), cast(str, item["last_at"])
+            )
+            for key, item in get_all(self._table, wanted).items()
+        }
+        asked = set(wanted.values())
+        for row in self.pending(app_id).rows:
+            if row.stack in asked:
+                found[row.stack] = _with_row(found.get(row.stack), row)
+        return {name: total for name, total in found.items() if total.reports}
 
     def fold(self, app_id: str, shard: int) -> bool:
         """Fold a batch's worth of one shard; False: nothing is there, or another is at it.
@@ -70,6 +102,8 @@ class Counts:
             self._table.write([*self._updates(changes), *_settled(app_id, shard, deltas, left)])
         except (ConditionFailed, Conflict):
             return False
+        if self._on_folded is not None:
+            self._on_folded(app_id, tuple(changes.stacks))
         return True
 
     def fold_all(self, app_id: str) -> None:
@@ -100,12 +134,15 @@ def _settled(
         yield delta_put(app_id, shard, f"{batch}.{secrets.token_hex(8)}", left, 0)
 
 
-class _Span:
-    """A total with the first and last date it covers: of a group, or a group in a version."""
+_Kind: TypeAlias = Literal["group", "version", "stack"]
 
-    def __init__(self, row: Row, in_version: bool) -> None:
+
+class _Span:
+    """A total with the first and last date it covers: of a group, a group in a version, a stack."""
+
+    def __init__(self, row: Row, kind: _Kind) -> None:
         self.group_id, self.version_id = row.group_id, row.version_id
-        self.in_version = in_version
+        self.kind = kind
         self.count, self.first, self.last = row.reports, row.first, row.last
 
     def take(self, row: Row) -> None:
@@ -116,28 +153,41 @@ class _Span:
 
     def update(self, key: Key, current: Item | None) -> Update:
         """Add to the total and widen the span, provided that it is still as it was read."""
-        if current is None and self.in_version:
+        if current is None and self.kind == "version":
             made = GroupVersion(self.group_id, self.version_id, self.count, self.first, self.last)
             return Update(key, set={**made.attributes(), **made.index()}, require={"total": None})
+        if current is None and self.kind == "stack":
+            made_of = {"reports": self.count, "first_at": self.first, "last_at": self.last}
+            return Update(key, set=cast(dict[str, Any], made_of), require={"reports": None})
         values: dict[str, Any] = {}
         require: dict[str, Any] = {}
         if current is not None and self.last > cast(str, current["last_at"]):
             values["last_at"] = self.last
             require["last_at"] = current["last_at"]
-            if not self.in_version:
+            if self.kind == "group":
                 values["last_version_id"] = self.version_id
-        first_name = "first_at" if self.in_version else "created_at"
+        first_name = "created_at" if self.kind == "group" else "first_at"
         if current is not None and self.first < cast(str, current[first_name]):
             values[first_name] = self.first
             require[first_name] = current[first_name]
-        return Update(key, add={"total": self.count}, set=values, require=require, must_exist=True)
+        count = "reports" if self.kind == "stack" else "total"
+        return Update(key, add={count: self.count}, set=values, require=require, must_exist=True)
+
+
+def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
+    if total is None:
+        return StackTotal(row.reports, row.first, row.last)
+    first, last = min(total.first_at, row.first), max(total.last_at, row.last)
+    return StackTotal(total.reports + row.reports, first, last)
 
 
 class _Changes:
     """What rows change, by item."""
 
     def __init__(self, app_id: str, new_groups: int) -> None:
+        self._app_id = app_id
         self._app = keys.app_partition(app_id)
+        self.stacks: dict[str, None] = {}
         self.counters: dict[Key, dict[str, int]] = {}
         self.spans: dict[Key, _Span] = {}
         if new_groups:
@@ -146,10 +196,12 @@ class _Changes:
     def take(self, row: Row, room: int) -> bool:
         """Take the row, unless the changed items would then be more than `room`."""
         counted = self._counters_of(row)
-        spanned = (
-            (keys.group(row.group_id), False),
-            (keys.group_version(row.group_id, row.version_id), True),
-        )
+        spanned: list[tuple[Key, _Kind]] = [
+            (keys.group(row.group_id), "group"),
+            (keys.group_version(row.group_id, row.version_id), "version"),
+        ]
+        if row.stack:
+            spanned.append((keys.reports_of_stack(row.stack, self._app_id), "stack"))
         new = sum(key not in self.counters for key in {key for key, _ in counted})
         new += sum(key not in self.spans for key, _ in spanned)
         if len(self.counters) + len(self.spans) + new > room:
@@ -157,12 +209,14 @@ class _Changes:
         for key, name in counted:
             counters = self.counters.setdefault(key, {})
             counters[name] = counters.get(name, 0) + row.reports
-        for key, in_version in spanned:
+        for key, kind in spanned:
             span = self.spans.get(key)
             if span is None:
-                self.spans[key] = _Span(row, in_version)
+                self.spans[key] = _Span(row, kind)
             else:
                 span.take(row)
+        if row.stack:
+            self.stacks[row.stack] = None
         return True
 
     def _counters_of(self, row: Row) -> list[tuple[Key, str]]:

@@ -11,14 +11,16 @@ from chalicelib.storage.ports import Item, Put, Value
 
 
 class Row(NamedTuple):
-    """`reports` more reports of a group in a version on a day (`YYYY-MM-DD`).
+    """`reports` more reports of a group in a version on a day (`YYYY-MM-DD`) with one stack.
 
-    `first` and `last` are the earliest and latest of their dates.
+    `stack` is the fingerprint under which bucketing stored it; `first` and
+    `last` are the earliest and latest of their dates.
     """
 
     group_id: int
     version_id: int
     day: str
+    stack: str
     reports: int
     first: str
     last: str
@@ -36,10 +38,10 @@ class Pending:
 
 
 def tally(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """The rows with those of one group, version and day made one, in the order of groups."""
-    merged: dict[tuple[int, int, str], Row] = {}
+    """The rows with those of one group, version, day and stack made one, in the order of groups."""
+    merged: dict[tuple[int, int, str, str], Row] = {}
     for row in rows:
-        place = row[:3]
+        place = row[:4]
         known = merged.get(place)
         if known is not None:
             first, last = min(known.first, row.first), max(known.last, row.last)
@@ -48,9 +50,9 @@ def tally(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(merged[place] for place in sorted(merged))
 
 
-def row_of(group_id: int, version_id: int, moment: str) -> Row:
+def row_of(group_id: int, version_id: int, moment: str, stack: str) -> Row:
     """The row of one report, given its date as stored."""
-    return Row(group_id, version_id, moment[:10], 1, moment, moment)
+    return Row(group_id, version_id, moment[:10], stack, 1, moment, moment)
 
 
 def delta_put(app_id: str, shard: int, batch: str, rows: Sequence[Row], new_groups: int) -> Put:
@@ -65,6 +67,8 @@ def delta_put(app_id: str, shard: int, batch: str, rows: Sequence[Row], new_grou
 
 def rows_of(delta: Item) -> Iterator[Row]:
     for values in cast(Sequence[Sequence[Any]], delta["rows"]):
+        if len(values) == len(Row._fields) - 1:  # written before stacks were counted
+            values = [*values[:3], "", *values[3:]]  # noqa: PLW2901
         yield Row(*values)
 
 

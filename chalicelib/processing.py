@@ -100,7 +100,7 @@ class Processor:
 
     def fold(self, at_least: int = 1) -> None:
         """Fold the counts of every app of which this worker wrote that many deltas."""
-        counter = Counts(self._table)
+        counter = Counts(self._table, self._bucketing.count_reports)
         for app_id, unfolded in list(self._unfolded.items()):
             if unfolded >= at_least:
                 while counter.fold(app_id, self._shard):

@@ -33,7 +33,7 @@ def rows_of(start: int, count: int) -> list[Row]:
     for number in range(start, start + count):
         group_id, version_id = number % GROUPS + 1, number % VERSIONS + 1
         moment = WHEN.format(day=number % 28 + 1, number=number)
-        rows.append(Row(group_id, version_id, moment[:10], 1, moment, moment))
+        rows.append(Row(group_id, version_id, moment[:10], "", 1, moment, moment))
     return rows
 
 

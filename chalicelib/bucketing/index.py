@@ -65,15 +65,16 @@ class Index:
     def more_reports(
         self, chance: float, reports: int, known: Mapping[Term, Posting]
     ) -> list[Update]:
-        """The updates that count `reports` more reports that hold the terms."""
+        """The updates that count more reports (below 0: fewer) for the terms they hold."""
+        sign = -1 if reports < 0 else 1
         updates = []
         for term, posting in known.items():
             step = step_of(posting.reports)
-            if step <= reports:
-                step = reports
-            elif chance * step >= reports:
+            if step <= abs(reports):
+                step = abs(reports)
+            elif chance * step >= abs(reports):
                 continue
-            updates.append(Update(keys.term(term.key), add={"reports": step}))
+            updates.append(Update(keys.term(term.key), add={"reports": sign * step}))
         return updates
 
 
