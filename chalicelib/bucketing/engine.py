@@ -33,6 +33,7 @@ from chalicelib.bucketing.terms import ALL, Term
 from chalicelib.storage.ports import (
     ConditionFailed,
     Conflict,
+    Item,
     Key,
     Operation,
     Table,
@@ -55,8 +56,6 @@ _RAREST_TERMS = 25  # of a new stack, whose postings name the candidates
 # Messages that one stack may have before they count as data (a user's name, a file's) and are left
 # out: each new one costs what a new stack costs, and may found a bucket.
 _MAX_MESSAGES = 8
-
-_COUNTED_STEP = 8  # a stack's reports are counted for its functions when they grew by an eighth
 
 _MAX_ATTEMPTS = 5  # to write a new stack while others write the same terms
 
@@ -140,6 +139,7 @@ class Bucketing:
             buckets=self._buckets(match, founder, forced),
             founder=founder,
             match=match,
+            is_indexed=True,
         )
         operations = stacks.puts_of(known)
         if stack.message:
@@ -159,6 +159,7 @@ class Bucketing:
             buckets=self._buckets(match, founder, forced),
             founder=founder,
             match=match,
+            is_indexed=bool(postings),
         )
         operations = stacks.puts_of(known)
         if postings:
@@ -169,7 +170,7 @@ class Bucketing:
         """The report is put aside from its stack, which stays where it is."""
         fingerprint = digest_of("forced", forced, _fingerprint_of(stack, founder))
         buckets = dict.fromkeys(self.thresholds, forced)
-        known = KnownStack(fingerprint, Weighed(stack, (), ()), buckets, founder, None)
+        known = KnownStack(fingerprint, Weighed(stack, (), ()), buckets, founder, None, False)
         return self._write(known, stacks.puts_of(known), {})
 
     def _write(
@@ -200,24 +201,31 @@ class Bucketing:
     def count_reports(self, app_id: str, fingerprints: Sequence[str]) -> None:
         """Count an app's reports of these stacks for the functions they hold.
 
-        Each report at once while a stack has few, later in steps of an eighth
-        of them: `logdf` is then at most 0.17 bits off, for a cost that grows
-        with the logarithm of the reports.
+        Each at once while the service is small. Later whenever a stack has
+        twice as many: that costs the logarithm of its reports, and as the
+        total is counted with them, the shares keep within a fraction of a bit.
         """
+        is_small = self._index.read([])[ALL].reports < index.SMALL
         wanted = {keys.reports_of_stack(name, app_id): name for name in fingerprints}
         for key, item in get_all(self._table, wanted).items():
             reports, counted = cast(int, item["reports"]), cast(int, item.get("counted", 0))
-            if abs(reports - counted) >= max(1, counted // _COUNTED_STEP):
-                self._count_functions(key, wanted[key], reports, counted)
+            if abs(reports - counted) >= (1 if is_small else max(1, counted)):
+                self._count_functions(key, wanted[key], app_id, item)
 
-    def _count_functions(self, key: Key, fingerprint: str, reports: int, counted: int) -> None:
+    def _count_functions(self, key: Key, fingerprint: str, app_id: str, item: Item) -> None:
         known = self._stacks.read_unchanging([fingerprint]).get(fingerprint)
+        reports, counted = cast(int, item["reports"]), cast(int | None, item.get("counted"))
+        before = counted or 0
+        if counted is None and known and known.founder.app_id == app_id and known.is_indexed:
+            before = 1  # a new stack is stored with its first report
+        if reports == before:
+            return
         names = known.weighed.stack.frames if known else ()
         postings = self._index.read(dict.fromkeys(map(terms.frame, names)))
         chance = chance_of(f"{key.pk}{key.sk}{reports}")
-        done = Update(key, set={"counted": reports}, require={"counted": counted or None})
+        done = Update(key, set={"counted": reports}, require={"counted": counted})
         try:
-            more = self._index.more_reports(chance, reports - counted, postings)
+            more = self._index.more_reports(chance, reports - before, postings)
             self._table.write([done, *more])
         except (ConditionFailed, Conflict):
             return  # another worker is at it; what it does not see is counted with the next report

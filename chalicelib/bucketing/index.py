@@ -22,8 +22,10 @@ from chalicelib.storage.ports import Item, Table, Update
 MAX_POSTINGS = 48  # of a term, the newest: 16 bytes each, so that an item stays below 1 kB
 _FINGERPRINT_BYTES = 16
 
-# Counts are exact up to this, and above it right on average, within about 8 %.
-_EXACT = 128
+# A service that is still small counts exactly. Beyond that, a count goes on in steps that are taken
+# by chance once it is above _EXACT: right on average, within about 15 % or 0.2 bits.
+SMALL = 512
+_EXACT = 32
 
 # How rare a term is in an index that is still small: each is taken to stand in this share of as
 # many stacks as these, besides those that are there.
@@ -53,11 +55,14 @@ class Index:
         return {term: _posting(items.get(key)) for key, term in wanted.items()}
 
     def additions(self, fingerprint: str, known: Mapping[Term, Posting]) -> dict[Term, Update]:
-        """The updates that add a new stack to its terms, given what was read of them."""
+        """The updates that add a new stack, with its first report, to the terms that were read."""
+        if not known:
+            return {}
         chance = chance_of(fingerprint)
+        total = known[ALL].stacks
         updates = {}
         for term, posting in known.items():
-            step = step_of(posting.stacks)
+            step = step_of(posting.stacks, total)
             if chance * step < 1:
                 updates[term] = _addition(term, posting, step, fingerprint)
         return updates
@@ -67,9 +72,10 @@ class Index:
     ) -> list[Update]:
         """The updates that count more reports (below 0: fewer) for the terms they hold."""
         sign = -1 if reports < 0 else 1
+        total = known[ALL].reports
         updates = []
         for term, posting in known.items():
-            step = step_of(posting.reports)
+            step = step_of(posting.reports, total)
             if step <= abs(reports):
                 step = abs(reports)
             elif chance * step >= abs(reports):
@@ -89,9 +95,9 @@ def bits_of_share(count: int, total: int) -> float:
     return max(0.0, -math.log2(count / max(total, count)))
 
 
-def step_of(count: int) -> int:
-    """In what steps a count that is already this high goes on: a power of two."""
-    return 1 if count < _EXACT else 1 << ((count // _EXACT).bit_length())
+def step_of(count: int, total: int) -> int:
+    """In what steps a count of so many goes on, in an index with that total: a power of two."""
+    return 1 if total < SMALL or count < _EXACT else 1 << (count // _EXACT).bit_length()
 
 
 def chance_of(text: str) -> float:
@@ -105,7 +111,7 @@ def _addition(term: Term, posting: Posting, step: int, fingerprint: str) -> Upda
     packed = b"".join(map(bytes.fromhex, newest))
     return Update(
         keys.term(term.key),
-        add={"stacks": step},
+        add={"stacks": step, "reports": step},
         set={"newest": packed},
         require={"stacks": posting.stacks or None},
     )

@@ -25,6 +25,7 @@ class KnownStack:
     buckets: Mapping[str, str]
     founder: Founder
     match: Match | None
+    is_indexed: bool  # its terms name it: not so where it only repeats what another said
 
 
 class Stacks:
@@ -98,6 +99,7 @@ def _item(known: KnownStack) -> Item:
         "properties": [list(entry) for entry in stack.properties],
         "frame_bits": _packed(weighed.frame_bits),
         "word_bits": _packed(weighed.word_bits),
+        "indexed": known.is_indexed,
     }
     if known.match is not None:
         item["match"] = {
@@ -126,14 +128,14 @@ def _known(fingerprint: str, item: Item) -> KnownStack:
         Weighed(stack, _unpacked(values, "frame_bits"), _unpacked(values, "word_bits")),
         values["buckets"],
         Founder(values.get("founder", fingerprint), values.get("founder_app", "")),
-        None
-        if match is None
-        else Match(
-            match["fingerprint"],
-            Founder(match["founder"], match["founder_app"]),
-            float(match["score"]),
-        ),
+        _match(match) if match else None,
+        values.get("indexed", False),
     )
+
+
+def _match(values: Mapping[str, str]) -> Match:
+    founder = Founder(values["founder"], values["founder_app"])
+    return Match(values["fingerprint"], founder, float(values["score"]))
 
 
 # Bits of rarity as one byte each, in steps of 1/8: nothing is rarer than 31.9 bits.
