@@ -1,6 +1,6 @@
 """How functions are spread over distinct stacks: made-up ones beside a labelled corpus.
 
-    python -m benchmarks.stack_statistics [CORPUS ...] [--stacks N]
+python -m benchmarks.stack_statistics [CORPUS ...] [--stacks N]
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def main() -> None:
         columns[labelled.name] = of_reports(entry.report for entry in labelled.entries)
     wanted = options.stacks or max((one.stacks for one in columns.values()), default=2_000)
     began = time.process_time()
-    made = [crash.report for crash in islice(stacks.crashes(wanted, options.seed), wanted)]
+    made = [crash.report for crash in islice(stacks.crashes(options.seed), wanted)]
     seconds = time.process_time() - began
     columns["made"] = of_reports(made)
     print(output.table(("", *columns), rows(columns)))

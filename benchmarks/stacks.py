@@ -20,12 +20,13 @@ from chalicelib.model import Frame, Report, Thread
 
 # (strength, discount) of a Pitman-Yor process: the next is new with
 # (strength + discount * kinds) / (strength + drawn).
-_FAMILIES = (40.0, 0.75)
-_CALLEES = (0.15, 0.15)
-_FUNCTIONS = (25.0, 0.65)
+_FAMILIES = (3.0, 0.45)
+_CALLEES = (0.02, 0.18)
+_FUNCTIONS = (10.0, 0.8)
 _MODULES = (3.0, 0.45)
-_DEPTH = (2.3, 0.4)  # of a walk down from an entry: ln of the median, and its spread
-_SAME_MODULE = 0.6  # of the calls to functions that others call too
+_DEPTH = (2.1, 0.35)  # of a walk down from an entry: ln of the median, and its spread
+_SAME_MODULE = 0.4  # of the calls to functions that others call too
+_HOST_FRAMES = 3  # of a program: its own main loop, below everything
 _MAX_WALK = 30  # frames; recursion comes on top
 _TRIES = 4  # for a distinct variation, before a new family is begun
 _NAMELESS = 0.06  # of the native stacks: one library without symbols
@@ -34,15 +35,18 @@ _BUILDS = 4  # of each program, whose lines differ
 _VARIATIONS = ("callers", "inlined", "deeper", "recursion")
 _VARIATION_SHARES = (0.62, 0.24, 0.10, 0.04)
 
-_VERBS = (
-    "get set read write open close parse load save find make build send fetch check apply merge "
-    "split visit render handle process update convert resolve create remove decode encode flush"
-).split()
-_NOUNS = (
-    "Node Token Stream Buffer Header Field Value Index Table Cache Session Request Response Event "
-    "Message Queue Worker Context Document Element Attribute Block Line Font Image Layout Filter "
-    "Range Cursor Record Schema Query Result Entry Path File Option Rule State Scope Module Symbol"
-).split()
+_VERBS = [
+    "get", "set", "read", "write", "open", "close", "parse", "load", "save", "find", "make",
+    "build", "send", "fetch", "check", "apply", "merge", "split", "visit", "render", "handle",
+    "process", "update", "convert", "resolve", "create", "remove", "decode", "encode", "flush",
+]  # fmt: skip
+_NOUNS = [
+    "Node", "Token", "Stream", "Buffer", "Header", "Field", "Value", "Index", "Table", "Cache",
+    "Session", "Request", "Response", "Event", "Message", "Queue", "Worker", "Context",
+    "Document", "Element", "Attribute", "Block", "Line", "Font", "Image", "Layout", "Filter",
+    "Range", "Cursor", "Record", "Schema", "Query", "Result", "Entry", "Path", "File", "Option",
+    "Rule", "State", "Scope", "Module", "Symbol",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +136,17 @@ class _CallGraph:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self.functions: list[_Function] = []
-        self.entries: list[int] = []
+        self.entries: list[list[int]] = []  # each with the host's frames, outermost first
         self._names: set[str] = set()
         self._modules: list[list[int]] = []  # by module: its functions, as often as called
         self._modules_of: list[list[int]] = [[] for _ in _RUNTIMES]  # one for each function
         self._called: list[list[int]] = [[] for _ in _RUNTIMES]
         for runtime, programs in _PROGRAMS:
-            self.entries.extend(self._new_function(runtime) for _ in range(programs))
+            self.entries.extend(self._new_program(runtime) for _ in range(programs))
 
-    def walk(self, entry: int, steps: int) -> list[int]:
+    def walk(self, entry: Sequence[int], steps: int) -> list[int]:
         """Functions from the entry down."""
-        path = [entry]
+        path = [*entry]
         for _ in range(steps):
             path.append(self.step(path[-1]))
         return path
@@ -161,12 +165,13 @@ class _CallGraph:
 
     def callers(self, function: int) -> list[int]:
         """A way from some entry to the function, without it, outermost first."""
-        path: list[int] = []
-        while len(path) < _MAX_WALK and (known := self.functions[function].callers):
-            function = self._chance.choice(known)
-            path.append(function)
-        path.reverse()
-        return path
+        path = [function]
+        while len(path) < _MAX_WALK and (known := self.functions[path[-1]].callers):
+            caller = self._chance.choice(known)
+            if caller in path:  # around a cycle once is enough
+                break
+            path.append(caller)
+        return path[:0:-1]
 
     def _any_function(self, caller: _Function) -> int:
         called = self._called[caller.runtime]
@@ -181,6 +186,14 @@ class _CallGraph:
         self._modules[self.functions[callee].module].append(callee)
         return callee
 
+    def _new_program(self, runtime: int) -> list[int]:
+        frames = [self._new_function(runtime)]
+        while len(frames) < _HOST_FRAMES:
+            host = self.functions[frames[-1]]
+            frames.append(self._new_function(runtime, host.module))
+            self.functions[frames[-1]].callers.append(frames[-2])
+        return frames
+
     def _new_function(self, runtime: int, near: int | None = None) -> int:
         of_runtime = self._modules_of[runtime]
         kinds = len(set(of_runtime)) if len(of_runtime) < 50 else len(of_runtime) // 8
@@ -194,7 +207,9 @@ class _CallGraph:
         number = len(self.functions)
         of_runtime.append(module)
         self._modules[module].append(number)
-        self.functions.append(_Function(self._name(runtime, module), runtime, module, [], [], set()))
+        self.functions.append(
+            _Function(self._name(runtime, module), runtime, module, [], [], set())
+        )
         return number
 
     def _name(self, runtime: int, module: int) -> str:
@@ -214,14 +229,14 @@ class _CallGraph:
         return self._chance.random() * (strength + drawn) < strength + discount * kinds
 
 
-def crashes(stacks: int, seed: int = 1) -> Iterator[Made]:
-    """So many crashes, each of a distinct stack; the same for the same seed."""
+def crashes(seed: int = 1) -> Iterator[Made]:
+    """Crashes without end, each of a distinct stack; the same for the same seed."""
     chance = random.Random(seed)
     graph = _CallGraph(chance)
     families: list[_Family] = []
     drawn: list[_Family] = []  # one entry for each stack
     seen: set[tuple[str, ...]] = set()
-    while len(drawn) < stacks:
+    while True:
         strength, discount = _FAMILIES
         old = chance.random() * (strength + len(drawn)) >= strength + discount * len(families)
         for _ in range(_TRIES):
@@ -247,7 +262,7 @@ def crashes(stacks: int, seed: int = 1) -> Iterator[Made]:
 def _new_family(graph: _CallGraph, chance: random.Random, number: int) -> _Family:
     entry = chance.choice(graph.entries)
     steps = min(_MAX_WALK, max(2, round(chance.lognormvariate(*_DEPTH))))
-    runtime = _RUNTIMES[graph.functions[entry].runtime]
+    runtime = _RUNTIMES[graph.functions[entry[0]].runtime]
     rank = min(int(chance.paretovariate(1.0)), len(runtime.types)) - 1
     what = chance.choice(_NOUNS)
     return _Family(
@@ -272,7 +287,7 @@ def _varied(graph: _CallGraph, chance: random.Random, path: Sequence[int]) -> li
         case "deeper":
             return [*path, graph.step(path[-1])]
         case _:
-            again = path[max(1, place - chance.randrange(1, 5)) : place + 1]
+            again = list(path[max(1, place - chance.randrange(1, 5)) : place + 1])
             return [*path[:place], *(again * chance.randrange(2, 9)), *path[place:]]
 
 
