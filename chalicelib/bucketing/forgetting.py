@@ -61,7 +61,7 @@ class Forgetting:
         names = known.weighed.stack.frames if known and counted else ()
         touched = dict.fromkeys((*map(terms.frame, names), ALL)) if counted else {}
 
-        def less(posting: Posting) -> Posting:
+        def less(_: Term, posting: Posting) -> Posting:
             return replace(posting, reports=max(0, posting.reports - counted))
 
         self._write([Delete(_key(totals), must_exist=True)], touched, less)
@@ -82,9 +82,9 @@ class Forgetting:
             if content is not None and content["fingerprint"] == fingerprint:
                 doomed.append(Delete(place))
 
-        def without(posting: Posting) -> Posting:
+        def without(term: Term, posting: Posting) -> Posting:
             newest = tuple(name for name in posting.newest if name != fingerprint)
-            left = max(0, posting.reports - reports)
+            left = max(0, posting.reports - (reports if term.counts_reports else 0))
             return Posting(max(0, posting.stacks - 1), left, newest)
 
         touched = dict.fromkeys((*terms.terms(stack), ALL)) if known.is_indexed else {}
@@ -94,7 +94,7 @@ class Forgetting:
         self,
         doomed: Sequence[Delete],
         touched: Iterable[Term],
-        change: Callable[[Posting], Posting],
+        change: Callable[[Term, Posting], Posting],
     ) -> None:
         """Delete the items, the first of which must be there, together with changing the terms.
 
@@ -103,7 +103,7 @@ class Forgetting:
         wanted = list(touched)
         for _ in range(_MAX_ATTEMPTS):
             known = self._index.read(wanted) if wanted else {}
-            changes = (self._index.changed(t, known[t], change(known[t])) for t in wanted)
+            changes = (self._index.changed(t, known[t], change(t, known[t])) for t in wanted)
             try:
                 self._table.write([*doomed, *(made for made in changes if made is not None)])
             except ConditionFailed as failure:
