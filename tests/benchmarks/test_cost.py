@@ -48,19 +48,20 @@ def _measured(folder: Path, app_id: str, name: str, seed: int) -> Cost:
 
 
 @pytest.mark.parametrize("number", ["reads", "read_units", "writes", "write_units", "blob_puts"])
-def test_a_known_stack_costs_the_same_however_many_reports_are_stored(
+def test_a_known_stack_costs_no_more_however_many_reports_are_stored(
     costs: dict[str, tuple[Cost, Cost]], number: str
 ) -> None:
     small, large = costs["known"]
-    assert getattr(large, number) == pytest.approx(getattr(small, number), rel=0.01)
+    # It may become cheaper: how many reports have a common term is counted in larger steps.
+    assert getattr(large, number) <= 1.01 * getattr(small, number)
 
 
 def test_a_new_stack_costs_a_bounded_number_of_reads_and_writes(
     costs: dict[str, tuple[Cost, Cost]],
 ) -> None:
     for found in costs["new"]:
-        assert found.reads < 4
-        assert found.writes < 20
+        assert found.reads < 8
+        assert found.writes < 100  # what one atomic batch may hold
         assert found.blob_puts == 1
 
 
