@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,23 @@ _XML = (
     "<crashes><crash><bundleidentifier>de.codenauts.hockeyapp</bundleidentifier>"
     f"<log><![CDATA[{ANDROID_EXAMPLE}]]></log></crash></crashes>"
 ).encode()
+_REPORTS = json.dumps(
+    [
+        {
+            "database_id": "posted",
+            "project": "p",
+            "date": "2016-02-29T10:00:00",
+            "Signal": 11,
+            "stacktrace": [{"function": "f", "address": "0xff", "file": "a.c:3", "fileline": "1"}],
+            "threads": [{"stacktrace": [{"function": None}]}],
+            "odd": [{"x": [1.5, None, True, "\ud800"]}],
+        }
+    ]
+).encode()
+_PARAMETERS = (
+    *("page", "per_page", "sort", "order", "format", "q", "symbolicated"),
+    *("since", "until", "from", "size"),
+)
 _MANY = settings(
     max_examples=150,
     deadline=None,
@@ -36,7 +54,14 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
     report_id = receive(services, app, ANDROID_EXAMPLE.encode())
     drain(services)
     report = services.crashes.report(report_id)
+    filed = json.dumps({"database_id": "known", "project": "p", "stacktrace": [{}]}).encode()
+    assert request("POST", "/reports", filed).status == 201
     yield {
+        "project": "p",
+        "report_id": "known",
+        "other_id": "known",
+        "threshold": "4.0",
+        "bucket_id": "known",
         "app_id": app.app_id,
         "crash_id": str(report_id),
         "version_id": str(report.version_id),
@@ -86,6 +111,8 @@ def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
         (_XML, {"Content-Type": "application/xml"}),
         (b"raw=x&userID=%FF", {"Content-Type": "application/x-www-form-urlencoded"}),
         (b'{"a": 1}', {"Content-Type": "application/json"}),
+        (_REPORTS, {"Content-Type": "application/json"}),
+        (_REPORTS[1:-1], {"Content-Type": "application/json"}),
     ]
     sound = st.sampled_from(kinds)
     return st.one_of(
@@ -107,8 +134,10 @@ def test_no_request_to_any_route_makes_a_500(known: dict[str, str], data: st.Dat
         path = path.replace(f"{{{name}}}", value if given_value is None else given_value)
     query = data.draw(
         st.dictionaries(
-            st.sampled_from(["page", "per_page", "sort", "order", "format", "q", "symbolicated"]),
-            numbers() | st.sampled_from(["log", "json", "text", "class", "desc", "50"]),
+            st.sampled_from(_PARAMETERS),
+            numbers()
+            | st.sampled_from(["log", "json", "text", "class", "desc", "50"])
+            | st.sampled_from(["2016", "2016-02-30", "3-days-ago", "a:(b", "[1 TO 2]", "date"]),
             max_size=4,
         )
     )

@@ -1,0 +1,202 @@
+"""PartyCrasher's API: who may read, who may delete, and what deleting takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from app import app as application
+from chalicelib import bootstrap
+from chalicelib.bootstrap import Services
+from chalicelib.projects import RESERVED
+from chalicelib.records import App
+from chalicelib.recount import recount_app
+from tests.crashes import android_log, drain, receive
+from tests.partycrasher_client import ask, get, post, posted, report
+
+READS = [
+    "/",
+    "/mine",
+    "/config",
+    "/mine/config",
+    "/reports/one",
+    "/mine/reports/one",
+    "/report/one",
+    "/mine/reports/one/summary",
+    "/reports/one/compare/one",
+    "/buckets",
+    "/mine/buckets/4.0",
+    "/buckets/4.0/one",
+    "/mine/search",
+    "/*/search",
+]
+
+
+@pytest.fixture
+def guarded(services: Services) -> Iterator[Services]:
+    """A service that reads for tokens only, with a report in each of two projects."""
+    chosen = replace(services, settings=replace(services.settings, partycrasher_read="token"))
+    bootstrap.use(chosen)
+    posted("one", "main", "run", project="mine")
+    posted("two", "main", "run", project="theirs")
+    yield chosen
+
+
+def token_for(services: Services, project: str | None, scope: str = "read") -> str:
+    app_id = services.projects.project(project).app_id if project else None
+    return services.accounts.create_token(scope, app_id=app_id)
+
+
+# --- reading -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", READS)
+def test_reading_is_open_where_the_settings_say_so(services: Services, path: str) -> None:
+    posted("one", "main", project="mine")
+    assert get(path).status in {200, 302}
+
+
+@pytest.mark.parametrize("path", READS)
+def test_reading_needs_a_token_where_the_settings_say_so(guarded: Services, path: str) -> None:
+    answer = get(path)
+    assert (answer.status, answer.json["error"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert get(path, Authorization="Bearer wrong").status == 401
+    upload = token_for(guarded, "mine", "upload")
+    assert get(path, Authorization=f"Bearer {upload}").status == 403
+    for token in (token_for(guarded, "mine"), token_for(guarded, None)):
+        assert get(path, Authorization=f"Bearer {token}").status in {200, 302}
+        assert get(path, X_HockeyAppToken=token).status in {200, 302}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/theirs",
+        "/reports/two",
+        "/theirs/reports/two",
+        "/reports/two/summary",
+        "/reports/one/compare/two",
+        "/theirs/buckets/4.0/one",
+    ],
+)
+def test_a_token_for_another_project_learns_no_more_than_that_there_is_nothing(
+    guarded: Services, path: str
+) -> None:
+    assert get(path, X_HockeyAppToken=token_for(guarded, "mine")).status == 404
+
+
+def test_lists_hold_what_the_token_opens(guarded: Services) -> None:
+    mine, every = token_for(guarded, "mine"), token_for(guarded, None)
+    assert [p["name"] for p in get("/", X_HockeyAppToken=mine).json["projects"]] == ["mine"]
+    assert len(get("/", X_HockeyAppToken=every).json["projects"]) == 2
+    assert len(get("/*/search?q=main", X_HockeyAppToken=mine).json) == 1
+    assert get("/theirs/search?q=main", X_HockeyAppToken=mine).json == []
+    assert get("/buckets/4.0/one", X_HockeyAppToken=mine).json["total"] == 1
+    assert get("/buckets/4.0/one", X_HockeyAppToken=every).json["total"] == 2
+    assert get("/theirs/buckets/4.0?since=2000", X_HockeyAppToken=mine).json["top_buckets"] == []
+
+
+def test_a_match_that_the_caller_may_not_see_is_null(guarded: Services) -> None:
+    mine, theirs, every = (token_for(guarded, name) for name in ("mine", "theirs", None))
+
+    def match(token: str | None) -> object:
+        headers = {"X_HockeyAppToken": token} if token else {}
+        sent = report("three", "main", "run", project="theirs")
+        return post("/reports/dry-run", sent, **headers).json["buckets"]["top_match"]
+
+    assert match(None) is None
+    assert match(theirs) is None  # it is in "mine"
+    assert match(mine)["report_id"] == match(every)["report_id"] == "one"  # type: ignore[index]
+    found = get("/reports/two", X_HockeyAppToken=theirs).json
+    assert found["buckets"]["top_match"] is None
+
+
+def test_uploading_needs_no_token(guarded: Services) -> None:
+    assert post("/reports", report("new", "main")).status == 201
+    assert post("/reports", report("new", "main")).status == 303
+
+
+def test_apps_of_other_doors_are_no_projects(services: Services, app: App) -> None:
+    receive(services, app, android_log("cause"))
+    drain(services)
+    posted("one", "main", project=app.name)
+    assert len(get("/*/search").json) == 1
+    assert len(get("/").json["projects"]) == 1
+    (bucket,) = get("/buckets/4.0?since=2000").json["top_buckets"]
+    assert bucket["id"] == "one"
+
+
+def test_first_path_parts_of_every_route_are_reserved() -> None:
+    firsts = {path.split("/")[1] for path in application.routes if len(path) > 1}
+    assert firsts - {"{project}"} <= RESERVED
+
+
+# --- deleting ------------------------------------------------------------
+
+
+def test_deleting_is_forbidden_unless_the_settings_allow_it(services: Services) -> None:
+    posted("one", "main")
+    answer = ask("DELETE", "/reports", X_HockeyAppToken=token_for(services, None, "admin"))
+    assert answer.status == 403
+    assert answer.json["error"] == "Deleting all reports not enabled"
+    assert get("/reports/one").status == 200
+
+
+@pytest.fixture
+def deletable(services: Services) -> Iterator[Services]:
+    chosen = replace(services, settings=replace(services.settings, allow_delete_all=1))
+    bootstrap.use(chosen)
+    yield chosen
+
+
+def test_deleting_needs_an_admin_token_for_everything(deletable: Services) -> None:
+    posted("one", "main", project="mine")
+    assert ask("DELETE", "/reports").status == 401
+    for token in (token_for(deletable, None, "write"), token_for(deletable, "mine", "admin")):
+        assert ask("DELETE", "/reports", X_HockeyAppToken=token).status == 403
+    assert get("/reports/one").status == 200
+
+
+def test_deleting_takes_away_everything_of_the_projects_and_nothing_else(
+    deletable: Services, app: App
+) -> None:
+    kept = receive(deletable, app, android_log("cause"))
+    drain(deletable)
+    deletable.processor.fold()
+    before = _everything(deletable)
+    for number in range(30):
+        posted(f"r{number}", f"f{number % 5}", "main", project=f"p{number % 2}", version=number % 3)
+    posted("empty", project="p0")
+    posted("forced", "main", project="p1", force_bucket="mine")
+    admin = token_for(deletable, None, "admin")
+    answer = ask("DELETE", "/reports", X_HockeyAppToken=admin)
+    assert (answer.status, answer.json) == (200, {"status": "All reports deleted"})
+    assert get("/reports/r1").status == 404
+    assert get("/*/search").json == []
+    assert get("/buckets/4.0/r0").status == 404
+    left = _everything(deletable) - before
+    assert {key.replace("|", "#").split("#")[0] for key in left} <= {
+        "app",
+        "apps",
+        "projects",
+        "token",
+    }
+    assert deletable.crashes.report(kept).app_id == app.app_id
+    assert recount_app(deletable, app.app_id).differences == ()
+    # and the next report begins anew
+    body = posted("r1", "f1", "main", project="p1")
+    assert body["buckets"]["top_match"] is None
+    assert body["buckets"]["4.0"]["id"] == "r1"
+    project = deletable.projects.project("p1")
+    assert (recount_app(deletable, project.app_id).reports) == 1
+    assert recount_app(deletable, project.app_id).differences == ()
+
+
+def _everything(services: Services) -> set[str]:
+    """The partition key of every item and the key of every payload."""
+    drain(services)
+    rows = services.table._database.reader().execute("SELECT pk, sk FROM items")  # type: ignore[attr-defined]
+    return {f"{pk}|{sk}" for pk, sk in rows} | set(services.blobs.keys(""))
