@@ -49,7 +49,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     """The services over the given adapters."""
     ids = IdSource()
     accounts = Accounts(table, ids)
-    bucketing = Bucketing(table)
+    bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
     search = ScanSearch(table, DocumentReader(blobs, bucketing, accounts.find_app))

@@ -13,8 +13,7 @@ from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack
 from chalicelib.ids import IdSource, sortable
 from chalicelib.model import Frame, Report
-from chalicelib.payload import Payload
-from chalicelib.reading import PARTYCRASHER
+from chalicelib.payload import PARTYCRASHER, Payload
 from chalicelib.records import Alias, App, Group, StoredReport, Version
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table
 

@@ -14,6 +14,7 @@ from typing import Literal, Self, get_args
 from chalicelib.errors import CrashbucketError
 
 StoreKind = Literal["embedded", "aws"]
+_TOP_SCORE = 12.0  # of two equal stacks
 Reading = Literal["open", "token"]
 
 
@@ -52,6 +53,13 @@ class Settings:
         default=60, metadata=_doc("seconds a worker has for a batch before it is delivered again")
     )
 
+    thresholds: str = field(
+        default="1.0,2.0,3.0,3.5,4.0,4.5,5.0,6.0,7.0,8.0,9.0,10.0,11.0",
+        metadata=_doc("scores from 0 to 12 at which reports share a bucket, one bucket for each"),
+    )
+    default_threshold: str = field(
+        default="4.0", metadata=_doc("the threshold that groups go by: one of `thresholds`")
+    )
     partycrasher_read: Reading = field(
         default="open",
         metadata=_doc(
@@ -80,7 +88,21 @@ class Settings:
         if settings.partycrasher_read not in get_args(Reading):
             told = f"CRASHBUCKET_PARTYCRASHER_READ is {settings.partycrasher_read!r}"
             raise InvalidSetting(f"{told}: use open or token")
+        if settings.default_threshold not in settings.all_thresholds:
+            raise InvalidSetting("CRASHBUCKET_DEFAULT_THRESHOLD must be one of the thresholds")
         return settings
+
+    @property
+    def all_thresholds(self) -> tuple[str, ...]:
+        """The thresholds, lowest first, each written with its decimal point."""
+        try:
+            numbers = sorted({float(part) for part in self.thresholds.split(",")})
+        except ValueError:
+            numbers = [-1.0]
+        if not all(0 < number <= _TOP_SCORE for number in numbers):
+            told = f"use numbers above 0 and up to {_TOP_SCORE:g}, with commas between"
+            raise InvalidSetting(f"CRASHBUCKET_THRESHOLDS is {self.thresholds!r}: {told}")
+        return tuple(map(str, numbers))
 
 
 def _parsed(variable: str, text: str, kind: type) -> object:

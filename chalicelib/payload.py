@@ -20,6 +20,8 @@ from chalicelib import clock
 from chalicelib.errors import FormatError
 from chalicelib.storage.ports import Blobs
 
+PARTYCRASHER = "partycrasher"  # the door whose log is the posted JSON, and that makes apps
+
 _MAGIC = b"CBK1"
 _PREFIX = struct.Struct(">4sI")
 _FIRST_READ_BYTES = 64 * 1024  # holds header and log of nearly every report

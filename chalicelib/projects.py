@@ -11,7 +11,7 @@ from chalicelib.accounts import Accounts
 from chalicelib.errors import InvalidRequest, NotFound
 from chalicelib.formats.partycrasher_rules import is_clean
 from chalicelib.ids import IdSource
-from chalicelib.reading import PARTYCRASHER
+from chalicelib.payload import PARTYCRASHER
 from chalicelib.records import App
 from chalicelib.storage.ports import ConditionFailed, Put, Table, query_all
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from chalicelib.formats import log, partycrasher_json
 from chalicelib.model import Report
-from chalicelib.payload import Payload
-
-PARTYCRASHER = "partycrasher"  # the door's name in payloads, and in the apps it makes
+from chalicelib.payload import PARTYCRASHER, Payload
 
 
 def report_of(received: Payload) -> Report:

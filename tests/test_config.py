@@ -29,8 +29,20 @@ def test_the_environment_beats_the_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("CRASHBUCKET_MAX_BODY_BYTES", "many"), ("CRASHBUCKET_STORE", "floppy")],
+    [
+        ("CRASHBUCKET_MAX_BODY_BYTES", "many"),
+        ("CRASHBUCKET_STORE", "floppy"),
+        ("CRASHBUCKET_PARTYCRASHER_READ", "sometimes"),
+        ("CRASHBUCKET_THRESHOLDS", "4.0,high"),
+        ("CRASHBUCKET_THRESHOLDS", "4.0,13"),
+        ("CRASHBUCKET_THRESHOLDS", "nan"),
+        ("CRASHBUCKET_DEFAULT_THRESHOLD", "4.2"),
+    ],
 )
 def test_a_setting_that_cannot_be_is_named(variable: str, value: str) -> None:
     with pytest.raises(InvalidSetting, match=variable):
         Settings.from_environment({variable: value})
+
+
+def test_thresholds_are_sorted_and_written_alike() -> None:
+    assert Settings(thresholds="11, 4,3.5").all_thresholds == ("3.5", "4.0", "11.0")

@@ -13,10 +13,9 @@ from chalicelib.formats import bounded_json
 from chalicelib.formats.partycrasher_rules import check, without_generated
 from chalicelib.handlers.common import Services, services
 from chalicelib.handlers.partycrasher_errors import Refused
-from chalicelib.payload import Payload
+from chalicelib.payload import PARTYCRASHER, Payload
 from chalicelib.projects import check_name
 from chalicelib.queries.reports import FiledReport
-from chalicelib.reading import PARTYCRASHER
 from chalicelib.records import DeadLetter
 
 MAX_REPORTS = 1000  # of one array: about what is processed within API Gateway's 29 seconds

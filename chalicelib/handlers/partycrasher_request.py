@@ -15,9 +15,9 @@ from chalicelib.handlers.common import Incoming, incoming, services
 from chalicelib.handlers.partycrasher_dates import moment_of, written
 from chalicelib.handlers.partycrasher_shape import Links
 from chalicelib.handlers.public_url import public_url
+from chalicelib.payload import PARTYCRASHER
 from chalicelib.queries import lucene
 from chalicelib.queries.query import Query
-from chalicelib.reading import PARTYCRASHER
 from chalicelib.records import App
 
 DEFAULT_SIZE = 10

@@ -13,8 +13,8 @@ from chalicelib.bucketing.engine import Bucketing
 from chalicelib.errors import FormatError
 from chalicelib.formats.partycrasher_json import read_object
 from chalicelib.formats.partycrasher_rules import without_generated
+from chalicelib.payload import PARTYCRASHER
 from chalicelib.queries.document import Document, DocumentBuilder
-from chalicelib.reading import PARTYCRASHER
 from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs
 from chalicelib.ttl_cache import TtlCache
