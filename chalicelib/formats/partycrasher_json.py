@@ -25,7 +25,10 @@ MAX_FRAMES = 1000  # of one thread: a stack overflow's are cut; its beginning te
 MAX_THREADS = 500
 MAX_PROPERTIES = 300  # a Launchpad report has about 30
 MAX_VALUE_CHARS = 4000
-_MAX_NAME_CHARS = 2000  # of a function: C++ templates are long
+MAX_PROPERTY_CHARS = 40_000  # of all together: they are stored with the stack, in at most 400 kB
+_MAX_PATH_CHARS = 200
+_MAX_NAME_CHARS = 1000  # of a function: C++ templates are long
+_MAX_VERSION_CHARS = 200  # it stands in a key
 
 # Lower addresses are no place where a library is loaded, so they count from its beginning.
 _LOWEST_LOAD_ADDRESS = 0x400000
@@ -214,11 +217,12 @@ def _operating_system(posted: Mapping[str, Any]) -> OperatingSystem:
 def _build(posted: Mapping[str, Any]) -> AppBuild:
     """Apport's `Package` holds name and version: `unity 7.1.0+13.10`."""
     package = _text(posted, "Package")
-    version = _text(posted, "version", "app_version", "Version")
+    version = _text(posted, "version", "app_version", "Version", limit=_MAX_VERSION_CHARS)
     if package is None:
         return AppBuild(version=version)
     name, _, packaged = package.partition(" ")
-    return AppBuild(package=name, version=version or packaged.strip() or None)
+    packaged = packaged.strip()[:_MAX_VERSION_CHARS]
+    return AppBuild(package=name, version=version or packaged or None)
 
 
 def _date(value: object) -> datetime | None:
@@ -236,12 +240,14 @@ def _properties(
 ) -> tuple[tuple[str, str], ...]:
     """What is left to tell the crash by: (dotted path, text); the entries of a list share one."""
     found: list[tuple[str, str]] = []
+    size = 0
     for name, value in posted.items():
         if name in told or name.casefold() in _IDENTITY:
             continue
         for path, text in _flat(name, value):
-            if len(found) == MAX_PROPERTIES:
-                unread.append(f"only the first {MAX_PROPERTIES} properties were read")
+            size += len(path) + len(text)
+            if len(found) == MAX_PROPERTIES or size > MAX_PROPERTY_CHARS:
+                unread.append(f"only the first {len(found)} properties were read")
                 return tuple(found)
             found.append((path, text))
     return tuple(found)
@@ -261,7 +267,7 @@ def _flat(path: str, value: object) -> Iterator[tuple[str, str]]:
         text = str(value).lower() if isinstance(value, bool) else str(value)
         cleaned = _clean(text.strip()[:MAX_VALUE_CHARS])
         if cleaned and not _DATE_VALUE.fullmatch(cleaned):
-            yield _clean(path[:MAX_VALUE_CHARS]) or "", cleaned
+            yield _clean(path[:_MAX_PATH_CHARS]) or "", cleaned
 
 
 def _text(posted: Mapping[str, Any], *names: str, limit: int = MAX_VALUE_CHARS) -> str | None:
@@ -269,7 +275,7 @@ def _text(posted: Mapping[str, Any], *names: str, limit: int = MAX_VALUE_CHARS) 
     for name in names:
         value = posted.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return str(value)
+            return str(value)[:limit]
         if isinstance(value, str) and value.strip():
             return _clean(value.strip()[:limit])
     return None

@@ -64,6 +64,11 @@ def check(own: Mapping[str, Any]) -> None:
     _check_keys(own, "")
 
 
+def is_possible_id(text: str) -> bool:
+    """Whether a report or a bucket can have this id."""
+    return 0 < len(text.encode("utf-8", "replace")) <= MAX_ID_BYTES and is_clean(text)
+
+
 def read_date(text: str) -> datetime:
     """The moment an ISO 8601 date or date-time names; without a zone it is UTC.
 

@@ -13,7 +13,7 @@ from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack, normalise
 from chalicelib.errors import NotFound
 from chalicelib.formats.partycrasher_json import parse, read_object
-from chalicelib.formats.partycrasher_rules import without_generated
+from chalicelib.formats.partycrasher_rules import is_possible_id, without_generated
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.reading import report_of
 from chalicelib.records import Alias, App, StoredReport
@@ -72,7 +72,8 @@ class ReportQueries:
 
     def aliases(self, database_ids: Iterable[str]) -> dict[str, Alias]:
         """Who has these ids, of those that are taken."""
-        items = get_all(self._table, map(keys.database_id, database_ids))
+        possible = filter(is_possible_id, database_ids)
+        items = get_all(self._table, map(keys.database_id, possible))
         found = map(Alias.from_item, items.values())
         return {alias.database_id: alias for alias in found}
 

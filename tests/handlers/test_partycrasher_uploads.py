@@ -184,6 +184,24 @@ def test_force_bucket_decides_at_every_threshold() -> None:
     assert get("/alan_parsons/buckets/11.0/mine").json["total"] == 1
 
 
+def test_the_largest_of_everything_is_taken() -> None:
+    """What is stored of a report stays below the store's limit for an item."""
+    wide = "\U0001f600"
+    frames = [{"function": f"{number}{wide * 3000}", "file": wide * 3000} for number in range(70)]
+    content = {f"{number}{wide * 300}": wide * 5000 for number in range(80)}
+    said = dict.fromkeys(
+        ("exception_type", "message", "version", "oem", "model", "os", "Package", "os_version"),
+        wide * 5000,
+    )
+    assert post("/p/reports", {"database_id": "frames", "stacktrace": frames, **said}).status == 201
+    assert post("/p/reports", {"database_id": "content", **content}).status == 201
+    longest = {"database_id": "d" * 500, "force_bucket": "\u20ac" * 166, "stacktrace": []}
+    assert post("/p/reports", longest).status == 201
+    assert get(f"/p/reports/{'d' * 500}").status == 200
+    assert get(f"/p/reports/{'d' * 5000}").status == 404
+    assert get(f"/p/buckets/4.0/{'d' * 5000}").status == 404
+
+
 # --- a report that is there ----------------------------------------------
 
 
