@@ -67,7 +67,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         groups=GroupQueries(table, counts),
         crashes=crashes,
         reports=ReportQueries(table, crashes, bucketing, accounts),
-        buckets=BucketQueries(bucketing, search),
+        buckets=BucketQueries(table, counts, bucketing, search),
         eraser=Eraser(table, blobs, crashes),
         search=search,
     )

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from typing import cast
 
+from chalicelib import keys
 from chalicelib.bucketing.engine import Bucketing
+from chalicelib.counts import Counts, StackTotal
 from chalicelib.errors import NotFound
+from chalicelib.formats.partycrasher_rules import is_possible_id
 from chalicelib.queries.query import Query
 from chalicelib.queries.search import Search
 from chalicelib.records import StoredReport
-from chalicelib.storage.ports import MAX_BATCH_ITEMS
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Table, get_all, query_all
+from chalicelib.storage.schema import BY_GROUP
+
+_PAGE_SIZE = 200  # reports of a group's shard that are read ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,9 @@ class BucketPage:
 class BucketQueries:
     """Reads buckets; of one, only what is in the given apps is seen."""
 
-    def __init__(self, bucketing: Bucketing, search: Search) -> None:
+    def __init__(self, table: Table, counts: Counts, bucketing: Bucketing, search: Search) -> None:
+        self._table = table
+        self._counts = counts
         self._bucketing = bucketing
         self._search = search
 
@@ -55,7 +65,9 @@ class BucketQueries:
     ) -> tuple[Bucket, ...]:
         """The buckets with the most reports of that time that match, largest first.
 
-        `total` counts just these reports; `first_at` looks at the bucket's whole life.
+        `total` counts just these reports; `first_at` looks at the bucket's
+        whole life. Reads every report of that time once, and no payload unless
+        the query asks for one.
         """
         reports = self._search.matching(app_ids, query, since, until)
         of_stacks = Counter(report.fingerprint for report in reports)
@@ -63,27 +75,30 @@ class BucketQueries:
         for fingerprint, bucket_id in self._buckets_of(list(of_stacks), threshold).items():
             totals[bucket_id] += of_stacks[fingerprint]
         largest = heapq.nsmallest(start + size, totals, key=lambda b: (-totals[b], b))[start:]
-        first_at: dict[str, str] = {}
-        for report, bucket_id in self._all(app_ids, threshold):
-            first_at[bucket_id] = report.date  # newest first, so the last one stays
-        return tuple(Bucket(b, totals[b], first_at[b]) for b in largest)
+        members = {name: list(self._bucketing.members(threshold, name)) for name in largest}
+        stacks = self._totals(app_ids, {name for names in members.values() for name in names})
+        return tuple(
+            Bucket(bucket_id, totals[bucket_id], _first_at(stacks, members[bucket_id]))
+            for bucket_id in largest
+        )
 
     def bucket(
         self, app_ids: Sequence[str], threshold: str, bucket_id: str, start: int, size: int
     ) -> BucketPage:
         """What the apps have in the bucket; `NotFound` when that is nothing."""
-        reports = [r for r, b in self._all(app_ids, threshold) if b == bucket_id]
-        if not reports:
+        if not is_possible_id(bucket_id):
             raise NotFound("bucket", bucket_id)
-        page = tuple(reports[start : start + size])
-        return BucketPage(bucket_id, len(reports), reports[-1].date, page)
-
-    def _all(self, app_ids: Sequence[str], threshold: str) -> Iterator[tuple[StoredReport, str]]:
-        reports = list(self._search.matching(app_ids))
-        buckets = self._buckets_of(list({r.fingerprint for r in reports}), threshold)
-        for report in reports:
-            if report.fingerprint in buckets:
-                yield report, buckets[report.fingerprint]
+        members = set(self._bucketing.members(threshold, bucket_id))
+        stacks = self._totals(app_ids, members)
+        if not stacks:
+            raise NotFound("bucket", bucket_id)
+        reports = self._newest_first(stacks, members)
+        return BucketPage(
+            bucket_id,
+            sum(total.reports for total in stacks.values()),
+            _first_at(stacks, members),
+            tuple(islice(reports, start, start + size)),
+        )
 
     def _buckets_of(self, fingerprints: Sequence[str], threshold: str) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -92,3 +107,38 @@ class BucketQueries:
             for fingerprint, assignment in self._bucketing.assignments(part).items():
                 found[fingerprint] = assignment.buckets[threshold]
         return found
+
+    def _totals(
+        self, app_ids: Iterable[str], fingerprints: Collection[str]
+    ) -> dict[tuple[str, str], StackTotal]:
+        """What the apps have of the stacks, by app and fingerprint."""
+        if not fingerprints:
+            return {}
+        return {
+            (app_id, fingerprint): total
+            for app_id in app_ids
+            for fingerprint, total in self._counts.of_stacks(app_id, fingerprints).items()
+        }
+
+    def _newest_first(
+        self, stacks: Iterable[tuple[str, str]], members: Collection[str]
+    ) -> Iterator[StoredReport]:
+        """The reports of the stacks, out of the groups that hold them."""
+        places = (keys.stack_in_app(fingerprint, app_id) for app_id, fingerprint in stacks)
+        groups = {cast(int, item["group_id"]) for item in get_all(self._table, places).values()}
+        shards = [
+            query_all(self._table, partition, index=BY_GROUP, descending=True, page_size=_PAGE_SIZE)
+            for group_id in sorted(groups)
+            for partition in keys.reports_of_group(group_id)
+        ]
+        merged = heapq.merge(*shards, key=_place, reverse=True)
+        return (StoredReport.from_item(item) for item in merged if item["fingerprint"] in members)
+
+
+def _first_at(stacks: Mapping[tuple[str, str], StackTotal], members: Collection[str]) -> str:
+    wanted = set(members)
+    return min(total.first_at for (_, name), total in stacks.items() if name in wanted)
+
+
+def _place(item: Item) -> str:
+    return str(item["group_sk"])
