@@ -7,6 +7,7 @@ from itertools import islice
 from typing import cast
 
 from chalicelib import keys
+from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import StoredReport
 from chalicelib.storage.ports import (
@@ -15,7 +16,6 @@ from chalicelib.storage.ports import (
     Delete,
     Item,
     Key,
-    SortRange,
     Table,
     query_all,
 )
@@ -31,6 +31,7 @@ class Eraser:
         self._table = table
         self._blobs = blobs
         self._crashes = crashes
+        self._forgetting = Forgetting(table)
 
     def erase(self, app_ids: Sequence[str]) -> None:
         """Every report of the apps: payload, item, id; their groups, versions, counts; their
@@ -41,7 +42,7 @@ class Eraser:
         erased = set(app_ids)
         for app_id in app_ids:
             while reports := list(islice(self._crashes.of_app(app_id), _CHUNK)):
-                self._delete(self._stacks({report.fingerprint for report in reports}, erased))
+                self._forgetting.forget({report.fingerprint for report in reports}, erased)
                 self._delete(self._reports(reports))
             self._delete(self._groups(app_id))
             self._delete(self._counts(app_id))
@@ -59,17 +60,6 @@ class Eraser:
             yield keys.group_of_bucket(cast(str, group["bucket_id"]), app_id)
             partition = keys.group_partition(cast(int, group["group_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
-
-    def _stacks(self, fingerprints: Iterable[str], erased: set[str]) -> Iterator[Key]:
-        """What the apps have of the stacks, and the stacks that are nobody else's."""
-        for fingerprint in fingerprints:
-            place = keys.stack(fingerprint)
-            apps = SortRange.beginning_with("app#")
-            of_apps = list(map(_key, query_all(self._table, place.pk, sort=apps)))
-            ours = [key for key in of_apps if key.sk.removeprefix("app#") in erased]
-            yield from ours
-            if len(ours) == len(of_apps):
-                yield place
 
     def _counts(self, app_id: str) -> Iterator[Key]:
         for version in list(query_all(self._table, keys.version(app_id, "", "").pk)):

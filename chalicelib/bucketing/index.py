@@ -17,7 +17,7 @@ from typing import cast
 
 from chalicelib import keys
 from chalicelib.bucketing.terms import ALL, Term
-from chalicelib.storage.ports import Item, Table, Update
+from chalicelib.storage.ports import Delete, Item, Table, Update, Value
 
 MAX_POSTINGS = 48  # of a term, the newest: 16 bytes each, so that an item stays below 1 kB
 _FINGERPRINT_BYTES = 16
@@ -83,6 +83,24 @@ class Index:
             updates.append(Update(keys.term(term.key), add={"reports": sign * step}))
         return updates
 
+    def changed(self, term: Term, old: Posting, new: Posting) -> Update | Delete | None:
+        """What makes a term's item say `new` where it still says `old`; None where both are one.
+
+        A term that nothing has any more is deleted: not even an empty item is left.
+        """
+        key = keys.term(term.key)
+        if old == new:
+            return None
+        if not (new.stacks or new.reports or new.newest):
+            return Delete(key)
+        counts = {"stacks": new.stacks, "reports": new.reports}
+        values: dict[str, Value] = {name: count for name, count in counts.items() if count}
+        if new.newest:
+            values["newest"] = _packed(new.newest)
+        left_out = {"stacks", "reports", "newest"} - values.keys()
+        require = {"stacks": old.stacks or None, "reports": old.reports or None}
+        return Update(key, set=values, remove=tuple(sorted(left_out)), require=require)
+
 
 def bits_of(posting: Posting, stacks: int) -> float:
     """How rare a term is among that many stacks: minus log2 of its share."""
@@ -108,13 +126,16 @@ def chance_of(text: str) -> float:
 
 def _addition(term: Term, posting: Posting, step: int, fingerprint: str) -> Update:
     newest = (*posting.newest, fingerprint)[-MAX_POSTINGS:] if term != ALL else ()
-    packed = b"".join(map(bytes.fromhex, newest))
     return Update(
         keys.term(term.key),
         add={"stacks": step, "reports": step},
-        set={"newest": packed},
+        set={"newest": _packed(newest)},
         require={"stacks": posting.stacks or None},
     )
+
+
+def _packed(fingerprints: Iterable[str]) -> bytes:
+    return b"".join(map(bytes.fromhex, fingerprints))
 
 
 def _posting(item: Item | None) -> Posting:

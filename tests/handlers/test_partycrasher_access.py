@@ -195,6 +195,28 @@ def test_deleting_takes_away_everything_of_the_projects_and_nothing_else(
     assert recount_app(deletable, project.app_id).differences == ()
 
 
+def test_deleting_leaves_to_another_app_what_it_shares(deletable: Services, app: App) -> None:
+    kept = receive(deletable, app, android_log("cause"))
+    drain(deletable)
+    deletable.processor.fold()
+    functions = ["de.codenauts.hockeyapp.Cause.fail", "de.codenauts.hockeyapp.Main.run"]
+    before = deletable.bucketing.rarity(functions)
+    told = {"exception_type": "java.lang.IllegalStateException", "message": "broken cause"}
+    for number in range(5):
+        posted(f"r{number}", *functions, **told)
+        posted(f"s{number}", "paint", "loop")
+    assert deletable.bucketing.rarity(functions) != before
+    admin = token_for(deletable, None, "admin")
+    assert ask("DELETE", "/reports", X_HockeyAppToken=admin).status == 200
+    assert deletable.bucketing.rarity(functions) == before
+    report_of_app = deletable.crashes.report(kept)
+    assert deletable.bucketing.assignments([report_of_app.fingerprint])
+    again = receive(deletable, app, android_log("cause"))
+    drain(deletable)
+    assert deletable.crashes.report(again).group_id == report_of_app.group_id
+    assert recount_app(deletable, app.app_id).differences == ()
+
+
 def _everything(services: Services) -> set[str]:
     """The partition key of every item and the key of every payload."""
     drain(services)

@@ -1,0 +1,119 @@
+"""Take stacks out of the store and out of the index, once their reports are deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import cast
+
+from chalicelib import keys
+from chalicelib.bucketing import terms
+from chalicelib.bucketing.index import Index, Posting
+from chalicelib.bucketing.stacks import KnownStack, Stacks
+from chalicelib.bucketing.terms import ALL, Term
+from chalicelib.storage.ports import (
+    MAX_BATCH_ITEMS,
+    ConditionFailed,
+    Conflict,
+    Delete,
+    Item,
+    Key,
+    Table,
+    query_all,
+)
+
+_MAX_ATTEMPTS = 20  # each failure means that another worker changed the same terms
+
+
+class Forgetting:
+    """Deletes what bucketing keeps of stacks."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._index = Index(table)
+        self._stacks = Stacks(table)
+
+    def forget(self, fingerprints: Iterable[str], app_ids: Collection[str]) -> None:
+        """Take from each stack what these apps have of it, and all of it where that is all.
+
+        What is counted is taken back in the same batch as the item that says
+        how much it was: running it again takes nothing twice.
+        """
+        for fingerprint in fingerprints:
+            partition = keys.stack(fingerprint).pk
+            items = {str(item["sk"]): item for item in query_all(self._table, partition)}
+            known = self._stacks.read([fingerprint]).get(fingerprint)
+            for app_id in app_ids:
+                totals = items.get(keys.reports_of_stack(fingerprint, app_id).sk)
+                if totals is not None:
+                    self._uncount(known, totals)
+            ours = {keys.stack_in_app(fingerprint, app_id).sk for app_id in app_ids}
+            everybodys = {sk for sk in items if sk.startswith("app#")}
+            if known is not None and everybodys <= ours:
+                self._forget(known)
+            self._delete(Key(partition, sk) for sk in ours & everybodys)
+
+    def _uncount(self, known: KnownStack | None, totals: Item) -> None:
+        """Delete an app's count of a stack, and take it from the functions it was added to."""
+        counted = cast(int, totals.get("counted", 0))
+        names = known.weighed.stack.frames if known and counted else ()
+        touched = dict.fromkeys((*map(terms.frame, names), ALL)) if counted else {}
+
+        def less(posting: Posting) -> Posting:
+            return replace(posting, reports=max(0, posting.reports - counted))
+
+        self._write([Delete(_key(totals), must_exist=True)], touched, less)
+
+    def _forget(self, known: KnownStack) -> None:
+        """Delete a stack; where the index names it, it does so no longer."""
+        stack, fingerprint = known.weighed.stack, known.fingerprint
+        indexed = bool(known.weighed.frame_bits)  # not so a stack that was put aside by force
+        doomed = [Delete(keys.stack(fingerprint), must_exist=True)]
+        doomed += [Delete(keys.member(name, fingerprint)) for name in set(known.buckets.values())]
+        if stack.plain_fingerprint is not None:
+            doomed.append(Delete(keys.stack_messages(stack.plain_fingerprint)))
+        if stack.content is not None:
+            place = keys.content(stack.content)
+            content = self._table.get(place)
+            if content is not None and content["fingerprint"] == fingerprint:
+                doomed.append(Delete(place))
+                indexed = True
+
+        def without(posting: Posting) -> Posting:
+            newest = tuple(name for name in posting.newest if name != fingerprint)
+            return replace(posting, stacks=max(0, posting.stacks - 1), newest=newest)
+
+        touched = dict.fromkeys((*terms.terms(stack), ALL)) if indexed else {}
+        self._write(doomed, touched, without)
+
+    def _write(
+        self,
+        doomed: Sequence[Delete],
+        touched: Iterable[Term],
+        change: Callable[[Posting], Posting],
+    ) -> None:
+        """Delete the items, the first of which must be there, together with changing the terms.
+
+        What a stack has fits into one batch, as it was written in one.
+        """
+        wanted = list(touched)
+        for _ in range(_MAX_ATTEMPTS):
+            known = self._index.read(wanted) if wanted else {}
+            changes = (self._index.changed(t, known[t], change(known[t])) for t in wanted)
+            try:
+                self._table.write([*doomed, *(made for made in changes if made is not None)])
+            except ConditionFailed as failure:
+                if failure.indexes[0] == 0:
+                    return  # another one took it back
+            else:
+                return
+        raise Conflict(f"the terms of {doomed[0].key.pk} keep changing")
+
+    def _delete(self, doomed: Iterable[Key]) -> None:
+        distinct = list(dict.fromkeys(doomed))
+        for start in range(0, len(distinct), MAX_BATCH_ITEMS):
+            self._table.write([Delete(key) for key in distinct[start : start + MAX_BATCH_ITEMS]])
+
+
+def _key(item: Item) -> Key:
+    return Key(cast(str, item["pk"]), cast(str, item["sk"]))
