@@ -8,6 +8,7 @@ from typing import cast
 
 from chalicelib import keys
 from chalicelib.bucketing.forgetting import Forgetting
+from chalicelib.counts import Counts
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import StoredReport
 from chalicelib.storage.ports import (
@@ -27,10 +28,11 @@ _CHUNK = 1000  # reports at a time: about 1 MB of items
 class Eraser:
     """Deletes reports with everything that was derived from them."""
 
-    def __init__(self, table: Table, blobs: Blobs, crashes: CrashQueries) -> None:
+    def __init__(self, table: Table, blobs: Blobs, crashes: CrashQueries, counts: Counts) -> None:
         self._table = table
         self._blobs = blobs
         self._crashes = crashes
+        self._counts = counts
         self._forgetting = Forgetting(table)
 
     def erase(self, app_ids: Sequence[str]) -> None:
@@ -41,11 +43,12 @@ class Eraser:
         """
         erased = set(app_ids)
         for app_id in app_ids:
+            self._counts.fold_all(app_id)  # what a stack's reports were counted for is known then
             while reports := list(islice(self._crashes.of_app(app_id), _CHUNK)):
                 self._forgetting.forget({report.fingerprint for report in reports}, erased)
                 self._delete(self._reports(reports))
             self._delete(self._groups(app_id))
-            self._delete(self._counts(app_id))
+            self._delete(self._totals(app_id))
         self._erase_dead_letters(erased)
 
     def _reports(self, reports: Iterable[StoredReport]) -> Iterator[Key]:
@@ -61,7 +64,7 @@ class Eraser:
             partition = keys.group_partition(cast(int, group["group_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
 
-    def _counts(self, app_id: str) -> Iterator[Key]:
+    def _totals(self, app_id: str) -> Iterator[Key]:
         for version in list(query_all(self._table, keys.version(app_id, "", "").pk)):
             yield _key(version)
             partition = keys.version_partition(cast(int, version["version_id"]))

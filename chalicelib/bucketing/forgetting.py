@@ -46,20 +46,22 @@ class Forgetting:
             for app_id in app_ids:
                 totals = items.get(keys.reports_of_stack(fingerprint, app_id).sk)
                 if totals is not None:
-                    self._uncount(known, totals)
+                    self._uncount(known, app_id, totals)
             ours = {keys.stack_in_app(fingerprint, app_id).sk for app_id in app_ids}
             everybodys = {sk for sk in items if sk.startswith("app#")}
             if known is not None and everybodys <= ours:
                 self._forget(known)
             self._delete(Key(partition, sk) for sk in ours & everybodys)
 
-    def _uncount(self, known: KnownStack | None, totals: Item) -> None:
+    def _uncount(self, known: KnownStack | None, app_id: str, totals: Item) -> None:
         """Delete an app's count of a stack, and take it from the functions it was added to."""
-        counted = cast(int, totals.get("counted", 0))
+        is_founder = known is not None and known.is_indexed and known.founder.app_id == app_id
+        # a new stack was stored with its first report
+        counted = cast(int, totals.get("counted", 1 if is_founder else 0))
         names = known.weighed.stack.frames if known and counted else ()
         touched = dict.fromkeys((*map(terms.frame, names), ALL)) if counted else {}
 
-        def less(posting: Posting) -> Posting:
+        def less(_term: Term, posting: Posting) -> Posting:
             return replace(posting, reports=max(0, posting.reports - counted))
 
         self._write([Delete(_key(totals), must_exist=True)], touched, less)
@@ -67,7 +69,6 @@ class Forgetting:
     def _forget(self, known: KnownStack) -> None:
         """Delete a stack; where the index names it, it does so no longer."""
         stack, fingerprint = known.weighed.stack, known.fingerprint
-        indexed = bool(known.weighed.frame_bits)  # not so a stack that was put aside by force
         doomed = [Delete(keys.stack(fingerprint), must_exist=True)]
         doomed += [Delete(keys.member(name, fingerprint)) for name in set(known.buckets.values())]
         if stack.plain_fingerprint is not None:
@@ -77,20 +78,24 @@ class Forgetting:
             content = self._table.get(place)
             if content is not None and content["fingerprint"] == fingerprint:
                 doomed.append(Delete(place))
-                indexed = True
 
-        def without(posting: Posting) -> Posting:
-            newest = tuple(name for name in posting.newest if name != fingerprint)
-            return replace(posting, stacks=max(0, posting.stacks - 1), newest=newest)
+        functions = {*map(terms.frame, stack.frames), ALL}  # their reports are uncounted by app
 
-        touched = dict.fromkeys((*terms.terms(stack), ALL)) if indexed else {}
+        def without(term: Term, posting: Posting) -> Posting:
+            return Posting(
+                max(0, posting.stacks - 1),
+                posting.reports if term in functions else max(0, posting.reports - 1),
+                tuple(name for name in posting.newest if name != fingerprint),
+            )
+
+        touched = dict.fromkeys((*terms.terms(stack), ALL)) if known.is_indexed else {}
         self._write(doomed, touched, without)
 
     def _write(
         self,
         doomed: Sequence[Delete],
         touched: Iterable[Term],
-        change: Callable[[Posting], Posting],
+        change: Callable[[Term, Posting], Posting],
     ) -> None:
         """Delete the items, the first of which must be there, together with changing the terms.
 
@@ -99,7 +104,7 @@ class Forgetting:
         wanted = list(touched)
         for _ in range(_MAX_ATTEMPTS):
             known = self._index.read(wanted) if wanted else {}
-            changes = (self._index.changed(t, known[t], change(known[t])) for t in wanted)
+            changes = (self._index.changed(t, known[t], change(t, known[t])) for t in wanted)
             try:
                 self._table.write([*doomed, *(made for made in changes if made is not None)])
             except ConditionFailed as failure:
