@@ -68,7 +68,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         crashes=crashes,
         reports=ReportQueries(table, crashes, bucketing, accounts),
         buckets=BucketQueries(table, counts, bucketing, search),
-        eraser=Eraser(table, blobs, crashes, counts),
+        eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
     )
 

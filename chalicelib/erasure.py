@@ -28,11 +28,19 @@ _CHUNK = 1000  # reports at a time: about 1 MB of items
 class Eraser:
     """Deletes reports with everything that was derived from them."""
 
-    def __init__(self, table: Table, blobs: Blobs, crashes: CrashQueries, counts: Counts) -> None:
+    def __init__(
+        self,
+        table: Table,
+        blobs: Blobs,
+        crashes: CrashQueries,
+        counts: Counts,
+        apps: Callable[[], Iterable[App]],
+    ) -> None:
         self._table = table
         self._blobs = blobs
         self._crashes = crashes
         self._counts = counts
+        self._apps = apps
         self._forgetting = Forgetting(table)
 
     def erase(self, app_ids: Sequence[str]) -> None:
@@ -42,10 +50,13 @@ class Eraser:
         Can be run again where it was interrupted: what leads to other items goes after them.
         """
         erased = set(app_ids)
+        others = (app for app in self._apps() if app.app_id not in erased)
+        alone = all(next(self._crashes.of_app(app.app_id), None) is None for app in others)
         for app_id in app_ids:
             self._counts.fold_all(app_id)  # what a stack's reports were counted for is known then
             while reports := list(islice(self._crashes.of_app(app_id), _CHUNK)):
-                self._forgetting.forget({report.fingerprint for report in reports}, erased)
+                fingerprints = {report.fingerprint for report in reports}
+                self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
                 self._delete(self._reports(reports))
             self._delete(self._groups(app_id))
             self._delete(self._totals(app_id))

@@ -33,9 +33,13 @@ class Forgetting:
         self._index = Index(table)
         self._stacks = Stacks(table)
 
-    def forget(self, fingerprints: Iterable[str], app_ids: Collection[str]) -> None:
+    def forget(
+        self, fingerprints: Iterable[str], app_ids: Collection[str], *, nothing_stays: bool
+    ) -> None:
         """Take from each stack what these apps have of it, and all of it where that is all.
 
+        Common terms are counted by chance, and so are they taken back: with
+        `nothing_stays` no other app has any report, and the terms go as a whole.
         What is counted is taken back in the same batch as the item that says
         how much it was: running it again takes nothing twice.
         """
@@ -46,27 +50,30 @@ class Forgetting:
             for app_id in app_ids:
                 totals = items.get(keys.reports_of_stack(fingerprint, app_id).sk)
                 if totals is not None:
-                    self._uncount(known, app_id, totals)
+                    self._uncount(known, app_id, totals, nothing_stays)
             ours = {keys.stack_in_app(fingerprint, app_id).sk for app_id in app_ids}
             everybodys = {sk for sk in items if sk.startswith("app#")}
             if known is not None and everybodys <= ours:
-                self._forget(known)
+                self._forget(known, nothing_stays)
             self._delete(Key(partition, sk) for sk in ours & everybodys)
 
-    def _uncount(self, known: KnownStack | None, app_id: str, totals: Item) -> None:
+    def _uncount(
+        self, known: KnownStack | None, app_id: str, totals: Item, nothing_stays: bool
+    ) -> None:
         """Delete an app's count of a stack, and take it from the functions it was added to."""
         is_founder = known is not None and known.is_indexed and known.founder.app_id == app_id
         # a new stack was stored with its first report
         counted = cast(int, totals.get("counted", 1 if is_founder else 0))
-        names = known.weighed.stack.frames if known and counted else ()
-        touched = dict.fromkeys((*map(terms.frame, names), ALL)) if counted else {}
+        names = known.weighed.stack.frames if known else ()
+        is_to_change = counted and not nothing_stays
+        touched = dict.fromkeys((*map(terms.frame, names), ALL)) if is_to_change else {}
 
         def less(_term: Term, posting: Posting) -> Posting:
             return replace(posting, reports=max(0, posting.reports - counted))
 
         self._write([Delete(_key(totals), must_exist=True)], touched, less)
 
-    def _forget(self, known: KnownStack) -> None:
+    def _forget(self, known: KnownStack, nothing_stays: bool) -> None:
         """Delete a stack; where the index names it, it does so no longer."""
         stack, fingerprint = known.weighed.stack, known.fingerprint
         doomed = [Delete(keys.stack(fingerprint), must_exist=True)]
@@ -82,6 +89,8 @@ class Forgetting:
         functions = {*map(terms.frame, stack.frames), ALL}  # their reports are uncounted by app
 
         def without(term: Term, posting: Posting) -> Posting:
+            if nothing_stays:
+                return Posting()
             return Posting(
                 max(0, posting.stacks - 1),
                 posting.reports if term in functions else max(0, posting.reports - 1),
