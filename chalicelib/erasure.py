@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import cast
 
@@ -10,7 +11,7 @@ from chalicelib import keys
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
 from chalicelib.queries.crashes import CrashQueries
-from chalicelib.records import StoredReport
+from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     Blobs,
@@ -22,6 +23,7 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.storage.schema import BY_APP
 
+_DELETED_AT_A_TIME = 16  # payloads: each waits for the store
 _CHUNK = 1000  # reports at a time: about 1 MB of items
 
 
@@ -62,9 +64,9 @@ class Eraser:
             self._delete(self._totals(app_id))
         self._erase_dead_letters(erased)
 
-    def _reports(self, reports: Iterable[StoredReport]) -> Iterator[Key]:
+    def _reports(self, reports: Sequence[StoredReport]) -> Iterator[Key]:
+        self._delete_payloads(report.report_id for report in reports)
         for report in reports:
-            self._blobs.delete(keys.raw_blob(report.report_id))
             if report.database_id:
                 yield keys.database_id(report.database_id)
             yield keys.report(report.report_id)
@@ -86,9 +88,12 @@ class Eraser:
 
     def _erase_dead_letters(self, erased: set[str]) -> None:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]
-        for letter in letters:
-            self._blobs.delete(keys.raw_blob(letter.report_id))
+        self._delete_payloads(letter.report_id for letter in letters)
         self._delete(keys.deadletter(letter.report_id) for letter in letters)
+
+    def _delete_payloads(self, report_ids: Iterable[int]) -> None:
+        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
+            list(pool.map(self._blobs.delete, map(keys.raw_blob, report_ids)))
 
     def _delete(self, doomed: Iterable[Key]) -> None:
         waiting: dict[Key, Delete] = {}
