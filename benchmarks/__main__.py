@@ -13,12 +13,16 @@ from pathlib import Path
 _FULL = (
     ("profile_spine",),
     ("cost",),
+    ("evaluation", "--baseline"),
+    ("engine",),
     ("bugsink",),
     ("drain",),
 )
 _QUICK = (
     ("profile_spine", "--reports", "1500", "--floor-seconds", "0.5"),
     ("cost", "--stored", "1000", "2000", "--storm-seconds", "5", "--storm-scale", "10"),
+    ("evaluation",),
+    ("engine", "--stored", "300", "1000", "--rounds", "2"),
     ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
 )

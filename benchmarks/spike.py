@@ -20,12 +20,13 @@ REPORTS_PER_S = 5_000
 _BATCH = 10  # what one Lambda is given
 _WORKERS = 64
 _SEED = 7
+_ENGINE_PARTITIONS = ("stack#", "term#", "members#", "content#")  # `chalicelib.keys`
 _ID = re.compile(r"[0-9a-f]{12,}|\d{9,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """The busiest key of the busiest second."""
+    """The busiest key of the busiest second, of all and of those that bucketing writes."""
 
     reports: int
     seconds: int
@@ -33,6 +34,8 @@ class Storm:
     busiest_key: str
     units_per_s: int
     busiest_key_by_units: str
+    engine_writes_per_s: int
+    busiest_engine_key: str
 
 
 def simulate(
@@ -76,6 +79,8 @@ def simulate(
     finally:
         counted.close()
     ((most_key, most),) = writes.most_common(1)
+    of_engine = Counter({key: count for key, count in writes.items() if _is_engines(key[1])})
+    ((engine_key, of_engine_most),) = of_engine.most_common(1) or [(("", ""), 0)]
     ((most_units_key, most_units),) = units.most_common(1)
     return Storm(
         reports=seconds * rate,
@@ -84,7 +89,13 @@ def simulate(
         busiest_key=key_name(most_key),
         units_per_s=most_units * scale,
         busiest_key_by_units=key_name(most_units_key),
+        engine_writes_per_s=of_engine_most * scale,
+        busiest_engine_key=key_name(engine_key),
     )
+
+
+def _is_engines(partition: str) -> bool:
+    return partition.startswith(_ENGINE_PARTITIONS)
 
 
 def key_name(partition: tuple[str, str]) -> str:

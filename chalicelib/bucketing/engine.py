@@ -216,8 +216,8 @@ class Bucketing:
         known = self._stacks.read_unchanging([fingerprint]).get(fingerprint)
         reports, counted = cast(int, item["reports"]), cast(int | None, item.get("counted"))
         before = counted or 0
-        if counted is None and known and known.founder.app_id == app_id and known.is_indexed:
-            before = 1  # a new stack is stored with its first report
+        if counted is None and known is not None:
+            before = known.counted_in(app_id)
         if reports == before:
             return
         names = known.weighed.stack.frames if known else ()
@@ -237,14 +237,14 @@ class Bucketing:
         postings = self._index.read(terms.terms(stack))
         total = postings[ALL].stacks
         weighed = _weigh(stack, postings, total)
-        best: Match | None = None
-        for known in self._candidates(postings, total):
-            if bool(known.weighed.stack.frames) != bool(stack.frames):
-                continue
-            score = score_of(weighed, known.weighed)
-            if best is None or score > best.score:
-                best = Match(known.fingerprint, known.founder, score)
-        return best, weighed, postings
+        matches = [
+            Match(known.fingerprint, known.founder, score_of(weighed, known.weighed))
+            for known in self._candidates(postings, total)
+            if bool(known.weighed.stack.frames) == bool(stack.frames)
+        ]
+        matches.sort(key=lambda match: -match.score)
+        existing = (match for match in matches if self._stacks.is_there(match.fingerprint))
+        return next(existing, None), weighed, postings
 
     def _candidates(self, postings: Mapping[Term, Posting], total: int) -> Iterator[KnownStack]:
         """The stacks that share the rarest terms, those that share most of them first."""

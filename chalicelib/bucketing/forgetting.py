@@ -34,7 +34,7 @@ class Forgetting:
         self._stacks = Stacks(table)
 
     def forget(
-        self, fingerprints: Iterable[str], app_ids: Collection[str], *, nothing_stays: bool
+        self, fingerprints: Iterable[str], app_ids: Collection[str], *, nothing_stays: bool = False
     ) -> None:
         """Take from each stack what these apps have of it, and all of it where that is all.
 
@@ -50,31 +50,31 @@ class Forgetting:
             for app_id in app_ids:
                 totals = items.get(keys.reports_of_stack(fingerprint, app_id).sk)
                 if totals is not None:
-                    self._uncount(known, app_id, totals, nothing_stays)
+                    self._uncount(None if nothing_stays else known, totals)
             ours = {keys.stack_in_app(fingerprint, app_id).sk for app_id in app_ids}
             everybodys = {sk for sk in items if sk.startswith("app#")}
             if known is not None and everybodys <= ours:
-                self._forget(known, nothing_stays)
+                folded = keys.reports_of_stack(fingerprint, known.founder.app_id).sk in items
+                self._forget(known, 0 if folded else 1, nothing_stays)
             self._delete(Key(partition, sk) for sk in ours & everybodys)
 
-    def _uncount(
-        self, known: KnownStack | None, app_id: str, totals: Item, nothing_stays: bool
-    ) -> None:
+    def _uncount(self, known: KnownStack | None, totals: Item) -> None:
         """Delete an app's count of a stack, and take it from the functions it was added to."""
-        is_founder = known is not None and known.is_indexed and known.founder.app_id == app_id
-        # a new stack was stored with its first report
-        counted = cast(int, totals.get("counted", 1 if is_founder else 0))
-        names = known.weighed.stack.frames if known else ()
-        is_to_change = counted and not nothing_stays
-        touched = dict.fromkeys((*map(terms.frame, names), ALL)) if is_to_change else {}
+        app_id = cast(str, totals["sk"]).partition("#")[2]
+        counted = cast(int, totals.get("counted", known.counted_in(app_id) if known else 0))
+        names = known.weighed.stack.frames if known and counted else ()
+        touched = dict.fromkeys((*map(terms.frame, names), ALL)) if known and counted else {}
 
-        def less(_term: Term, posting: Posting) -> Posting:
+        def less(_: Term, posting: Posting) -> Posting:
             return replace(posting, reports=max(0, posting.reports - counted))
 
         self._write([Delete(_key(totals), must_exist=True)], touched, less)
 
-    def _forget(self, known: KnownStack, nothing_stays: bool) -> None:
-        """Delete a stack; where the index names it, it does so no longer."""
+    def _forget(self, known: KnownStack, reports: int, nothing_stays: bool) -> None:
+        """Delete a stack; where the index names it, it does so no longer.
+
+        `reports` are those that its terms were given with it and still have.
+        """
         stack, fingerprint = known.weighed.stack, known.fingerprint
         doomed = [Delete(keys.stack(fingerprint), must_exist=True)]
         doomed += [Delete(keys.member(name, fingerprint)) for name in set(known.buckets.values())]
@@ -86,16 +86,12 @@ class Forgetting:
             if content is not None and content["fingerprint"] == fingerprint:
                 doomed.append(Delete(place))
 
-        functions = {*map(terms.frame, stack.frames), ALL}  # their reports are uncounted by app
-
         def without(term: Term, posting: Posting) -> Posting:
             if nothing_stays:
                 return Posting()
-            return Posting(
-                max(0, posting.stacks - 1),
-                posting.reports if term in functions else max(0, posting.reports - 1),
-                tuple(name for name in posting.newest if name != fingerprint),
-            )
+            newest = tuple(name for name in posting.newest if name != fingerprint)
+            left = max(0, posting.reports - (reports if term.counts_reports else 0))
+            return Posting(max(0, posting.stacks - 1), left, newest)
 
         touched = dict.fromkeys((*terms.terms(stack), ALL)) if known.is_indexed else {}
         self._write(doomed, touched, without)

@@ -128,7 +128,7 @@ def _addition(term: Term, posting: Posting, step: int, fingerprint: str) -> Upda
     newest = (*posting.newest, fingerprint)[-MAX_POSTINGS:] if term != ALL else ()
     return Update(
         keys.term(term.key),
-        add={"stacks": step, "reports": step},
+        add={"stacks": step, "reports": step} if term.counts_reports else {"stacks": step},
         set={"newest": _packed(newest)},
         require={"stacks": posting.stacks or None},
     )

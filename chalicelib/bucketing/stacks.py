@@ -27,6 +27,10 @@ class KnownStack:
     match: Match | None
     is_indexed: bool  # its terms name it: not so where it only repeats what another said
 
+    def counted_in(self, app_id: str) -> int:
+        """Reports of an app that were counted for the stack's functions when it was stored."""
+        return int(self.is_indexed and self.founder.app_id == app_id)
+
 
 class Stacks:
     """Reads stored stacks; what never changes of them is kept for the next comparison."""
@@ -51,6 +55,13 @@ class Stacks:
             self._cache = {}
         self._cache.update(read)
         return {**found, **read}
+
+    def is_there(self, fingerprint: str) -> bool:
+        """Whether a stack that was read before has not been deleted since."""
+        if self.read([fingerprint]):
+            return True
+        self._cache.pop(fingerprint, None)
+        return False
 
 
 def puts_of(known: KnownStack) -> list[Operation]:

@@ -30,6 +30,11 @@ class Term:
         """16 hex digits."""
         return _digest(f"{self.field}\x1f{self.text}")
 
+    @property
+    def counts_reports(self) -> bool:
+        """Whether its reports are counted beside its stacks: they are for what `logdf` tells."""
+        return self.field in {"frame", "all"}
+
 
 ALL = Term("all", "")  # what every stack has: counts stacks and reports
 

@@ -48,19 +48,20 @@ def _measured(folder: Path, app_id: str, name: str, seed: int) -> Cost:
 
 
 @pytest.mark.parametrize("number", ["reads", "read_units", "writes", "write_units", "blob_puts"])
-def test_a_known_stack_costs_the_same_however_many_reports_are_stored(
+def test_a_known_stack_costs_no_more_however_many_reports_are_stored(
     costs: dict[str, tuple[Cost, Cost]], number: str
 ) -> None:
     small, large = costs["known"]
-    assert getattr(large, number) == pytest.approx(getattr(small, number), rel=0.01)
+    # It may become cheaper: how many reports have a common term is counted in larger steps.
+    assert getattr(large, number) <= 1.01 * getattr(small, number)
 
 
 def test_a_new_stack_costs_a_bounded_number_of_reads_and_writes(
     costs: dict[str, tuple[Cost, Cost]],
 ) -> None:
     for found in costs["new"]:
-        assert found.reads < 4
-        assert found.writes < 20
+        assert found.reads < 8
+        assert found.writes < 100  # what one atomic batch may hold
         assert found.blob_puts == 1
 
 
@@ -73,6 +74,15 @@ def test_a_storm_of_one_cause_leaves_every_key_below_its_limit(tmp_path: Path) -
     storm = spike.simulate(tmp_path, tenant.app_id, seconds=5, one_cause=True, scale=2)
     assert storm.writes_per_s < spike.LIMIT_PER_S, storm.busiest_key
     assert storm.units_per_s < spike.LIMIT_PER_S, storm.busiest_key_by_units
+
+
+def test_a_storm_with_new_stacks_leaves_every_key_of_bucketing_below_its_limit(
+    tmp_path: Path,
+) -> None:
+    tenant = storehouse.make_tenant(tmp_path)
+    cost.prime(tmp_path, tenant.app_id)
+    storm = spike.simulate(tmp_path, tenant.app_id, seconds=2, one_cause=False, scale=5)
+    assert 0 < storm.engine_writes_per_s < spike.LIMIT_PER_S, storm.busiest_engine_key
 
 
 def test_a_known_cause_keeps_its_stack_and_a_new_one_is_new() -> None:
