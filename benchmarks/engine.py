@@ -80,17 +80,21 @@ def founders(prefix: str) -> Iterator[Founder]:
         number += 1
 
 
-def over_corpus(labelled: corpus.Labelled, rounds: int) -> float:
-    """Reports a second over a corpus, each time from an empty store; median of the rounds."""
-    rates = []
+def over_corpus(labelled: corpus.Labelled, rounds: int) -> tuple[float, float]:
+    """Reports a second over a corpus, by the clock and by processor time; medians of the rounds.
+
+    Each round begins with an empty store.
+    """
+    rates, processor_rates = [], []
     for _ in range(rounds):
         with storehouse.fresh_folder() as folder, _table(folder) as table:
             engine = Bucketing(table)
-            began = time.perf_counter()
+            began, processor_began = time.perf_counter(), time.process_time()
             for entry in labelled.entries:
                 engine.assign(normalise(entry.report), Founder(entry.database_id, entry.project))
             rates.append(len(labelled.entries) / (time.perf_counter() - began))
-    return statistics.median(rates)
+            processor_rates.append(len(labelled.entries) / (time.process_time() - processor_began))
+    return statistics.median(rates), statistics.median(processor_rates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +292,14 @@ def main() -> None:
     except corpus.CorpusAbsent as absent:
         print(f"skipped the rate over a corpus: {absent}")
     else:
-        rate = over_corpus(labelled, min(3, options.rounds))
+        rate, processor_rate = over_corpus(labelled, min(3, options.rounds))
         verdict = "kept" if rate >= NEEDED_PER_S else "BROKEN"
-        print(f"{rate:,.0f} reports/s over {labelled.name}; at least {NEEDED_PER_S}: {verdict}\n")
+        print(
+            f"{rate:,.0f} reports/s over {labelled.name}; at least {NEEDED_PER_S}: {verdict}\n"
+            f"by processor time, whatever else the machine does: {processor_rate:,.0f}\n"
+        )
         results["reports_per_s_over_corpus"] = rate
+        results["reports_per_processor_s_over_corpus"] = processor_rate
     sizes = (options.stored[0], options.stored[1])
     needed = max(options.rounds * (_IN_A_ROUND + _WARM_UP), _NEW_IN_SPIKE) + _COUNTED
     with storehouse.fresh_folder() as fresh:

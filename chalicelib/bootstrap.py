@@ -31,6 +31,7 @@ class Services:
     table: Table
     blobs: Blobs
     queue: Queue
+    ids: IdSource
     accounts: Accounts
     projects: Projects
     intake: Intake
@@ -58,6 +59,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         table=table,
         blobs=blobs,
         queue=queue,
+        ids=ids,
         accounts=accounts,
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),

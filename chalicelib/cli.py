@@ -228,6 +228,38 @@ def recount(app_id: str | None, data: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
+@commands.command()
+@click.option("--app", "app_id", default=None, help="This app only (default: all).")
+@_DATA
+@_JSON
+def rebucket(app_id: str | None, data: str | None, as_json: bool) -> None:
+    """Put reports that an earlier version grouped where this one would put them.
+
+    Stopped, it goes on where it was when it is called again. Exit status 1
+    when a report could not be read; it stays where it is.
+    """
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from chalicelib.rebucketing import Rebucketing  # noqa: PLC0415
+
+    services = _services(data)
+    apps = [services.accounts.app(app_id)] if app_id else list(services.accounts.apps())
+    reports = moved = unreadable = 0
+    with tqdm(unit="report", disable=not sys.stderr.isatty()) as bar:
+        for entry in apps:
+            done = Rebucketing(services, entry.app_id).run(bar.update)
+            reports += done.reports
+            moved += done.moved
+            unreadable += done.unreadable
+    _answer(
+        as_json,
+        {"reports": reports, "moved": moved, "unreadable": unreadable},
+        [f"{reports} reports looked at, {moved} moved to another group, {unreadable} unreadable"],
+    )
+    if unreadable:
+        sys.exit(1)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command. A failure that a person can act on is one line and exit status 2."""
     try:

@@ -7,6 +7,7 @@ and everything that a known crash needs is found by exact keys.
 | item | pk | sk | indexed |
 |---|---|---|---|
 | app | `app#APP` | `app` | |
+| app, how far its rebucketing is | `app#APP` | `rebucketing` | |
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
@@ -96,6 +97,11 @@ def stack(fingerprint: str) -> Key:
 
 def stack_in_app(fingerprint: str, app_id: str) -> Key:
     return Key(f"stack#{fingerprint}", f"app#{app_id}")
+
+
+def rebucketing(app_id: str) -> Key:
+    """How far putting the reports of an app anew has come."""
+    return Key(f"app#{app_id}", "rebucketing")
 
 
 def stack_messages(plain_fingerprint: str) -> Key:

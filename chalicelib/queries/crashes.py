@@ -54,6 +54,11 @@ class CrashQueries:
         entries = tuple(StoredReport.from_item(i) for i in islice(ours, paging.start, paging.end))
         return Listing(entries, total, paging)
 
+    def all_of_group(self, group_id: int) -> Iterator[StoredReport]:
+        """Every report of a group, newest first."""
+        items = self._newest_first(keys.reports_of_group(group_id), BY_GROUP, "group_sk", 1000)
+        return map(StoredReport.from_item, items)
+
     def is_waiting(self, report_id: int, app_id: str) -> bool:
         """Whether the app's payload of this id was accepted and is still to be processed."""
         if self._table.get(keys.deadletter(report_id)) is not None:
