@@ -266,8 +266,8 @@ class Bucketing:
         if item is None:
             return None
         fingerprint = str(item["fingerprint"])
-        known = self._stacks.read([fingerprint])[fingerprint]
-        return Match(fingerprint, known.founder, _TOP_WITHOUT_FRAMES)
+        known = self._stacks.read([fingerprint]).get(fingerprint)
+        return Match(fingerprint, known.founder, _TOP_WITHOUT_FRAMES) if known else None
 
     def _buckets(
         self, match: Match | None, founder: Founder | None, forced: str | None = None
@@ -277,10 +277,11 @@ class Bucketing:
             return dict.fromkeys(self.thresholds, forced)
         theirs: Mapping[str, str] = {}
         if match is not None and match.score >= min(map(float, self.thresholds)):
-            theirs = self.assignments([match.fingerprint])[match.fingerprint].buckets
+            found = self.assignments([match.fingerprint]).get(match.fingerprint)
+            theirs = found.buckets if found else {}  # none: deleted at this moment
         buckets = {}
         for threshold in self.thresholds:
-            if match is not None and match.score >= float(threshold):
+            if match is not None and match.score >= float(threshold) and threshold in theirs:
                 buckets[threshold] = theirs[threshold]
             elif founder is not None:
                 buckets[threshold] = founder.database_id
