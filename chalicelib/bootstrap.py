@@ -70,7 +70,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         crashes=crashes,
         reports=ReportQueries(table, crashes, bucketing, accounts),
         buckets=BucketQueries(table, counts, bucketing, search),
-        eraser=Eraser(table, blobs, crashes),
+        eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import cast
 
 from chalicelib import keys
 from chalicelib.bucketing.forgetting import Forgetting
+from chalicelib.counts import Counts
 from chalicelib.queries.crashes import CrashQueries
-from chalicelib.records import StoredReport
+from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     Blobs,
@@ -21,16 +23,26 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.storage.schema import BY_APP
 
+_DELETED_AT_A_TIME = 16  # payloads: each waits for the store
 _CHUNK = 1000  # reports at a time: about 1 MB of items
 
 
 class Eraser:
     """Deletes reports with everything that was derived from them."""
 
-    def __init__(self, table: Table, blobs: Blobs, crashes: CrashQueries) -> None:
+    def __init__(
+        self,
+        table: Table,
+        blobs: Blobs,
+        crashes: CrashQueries,
+        counts: Counts,
+        apps: Callable[[], Iterable[App]],
+    ) -> None:
         self._table = table
         self._blobs = blobs
         self._crashes = crashes
+        self._counts = counts
+        self._apps = apps
         self._forgetting = Forgetting(table)
 
     def erase(self, app_ids: Sequence[str]) -> None:
@@ -40,17 +52,21 @@ class Eraser:
         Can be run again where it was interrupted: what leads to other items goes after them.
         """
         erased = set(app_ids)
+        others = (app for app in self._apps() if app.app_id not in erased)
+        alone = all(next(self._crashes.of_app(app.app_id), None) is None for app in others)
         for app_id in app_ids:
+            self._counts.fold_all(app_id)  # what a stack's reports were counted for is known then
             while reports := list(islice(self._crashes.of_app(app_id), _CHUNK)):
-                self._forgetting.forget({report.fingerprint for report in reports}, erased)
+                fingerprints = {report.fingerprint for report in reports}
+                self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
                 self._delete(self._reports(reports))
             self._delete(self._groups(app_id))
-            self._delete(self._counts(app_id))
+            self._delete(self._totals(app_id))
         self._erase_dead_letters(erased)
 
-    def _reports(self, reports: Iterable[StoredReport]) -> Iterator[Key]:
+    def _reports(self, reports: Sequence[StoredReport]) -> Iterator[Key]:
+        self._delete_payloads(report.report_id for report in reports)
         for report in reports:
-            self._blobs.delete(keys.raw_blob(report.report_id))
             if report.database_id:
                 yield keys.database_id(report.database_id)
             yield keys.report(report.report_id)
@@ -61,7 +77,7 @@ class Eraser:
             partition = keys.group_partition(cast(int, group["group_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
 
-    def _counts(self, app_id: str) -> Iterator[Key]:
+    def _totals(self, app_id: str) -> Iterator[Key]:
         for version in list(query_all(self._table, keys.version(app_id, "", "").pk)):
             yield _key(version)
             partition = keys.version_partition(cast(int, version["version_id"]))
@@ -72,9 +88,12 @@ class Eraser:
 
     def _erase_dead_letters(self, erased: set[str]) -> None:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]
-        for letter in letters:
-            self._blobs.delete(keys.raw_blob(letter.report_id))
+        self._delete_payloads(letter.report_id for letter in letters)
         self._delete(keys.deadletter(letter.report_id) for letter in letters)
+
+    def _delete_payloads(self, report_ids: Iterable[int]) -> None:
+        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
+            list(pool.map(self._blobs.delete, map(keys.raw_blob, report_ids)))
 
     def _delete(self, doomed: Iterable[Key]) -> None:
         waiting: dict[Key, Delete] = {}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 
-from chalicelib import bootstrap, keys
+from chalicelib import bootstrap, clock, keys
 from chalicelib.bootstrap import Services
+from chalicelib.payload import Payload
+from chalicelib.processing import Outcome
 from chalicelib.queries.paging import Paging
 from chalicelib.records import App
 from chalicelib.recount import recount_app
@@ -147,6 +149,44 @@ def services_parse(log: bytes):
     from chalicelib.formats import log as log_format
 
     return log_format.parse(log)
+
+
+def receive_named(services: Services, app: App, database_id: str, cause: str) -> int:
+    fields = {"database_id": database_id}
+    return services.intake.receive(
+        Payload(app.app_id, "hockeyapp", clock.now(), android_log(cause), fields=fields)
+    )
+
+
+def test_of_two_reports_with_one_database_id_the_first_is_stored(
+    services: Services, app: App
+) -> None:
+    first, second = (receive_named(services, app, "same", cause) for cause in ("a", "b"))
+    outcome = services.processor.process([first, second])
+    assert (outcome.stored, outcome.duplicates) == ((first,), (second,))
+    assert services.processor.process([first]).already_stored == (first,)
+    assert services.processor.process([second]).gone == (second,)
+    assert services.crashes.report(first).database_id == "same"
+    assert total(services, app) == 1
+    assert not list(services.crashes.dead_letters())
+
+
+def test_of_many_reports_with_one_database_id_at_the_same_moment_one_is_stored(
+    services: Services, app: App
+) -> None:
+    ids = [receive_named(services, app, f"id {n % 3}", f"cause{n}") for n in range(24)]
+
+    def work(report_id: int) -> Outcome:
+        return bootstrap.build(
+            services.settings, services.table, services.blobs, services.queue
+        ).processor.process([report_id])
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(work, ids))
+    assert sum(len(outcome.stored) for outcome in outcomes) == 3
+    assert sum(len(outcome.duplicates) for outcome in outcomes) == 21
+    assert recount_app(services, app.app_id).differences == ()
+    assert len(list(services.blobs.keys("raw/"))) == 3
 
 
 def test_a_deleted_payload_is_passed_over(services: Services, app: App) -> None:

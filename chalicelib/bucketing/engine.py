@@ -51,6 +51,7 @@ _STEEPNESS = 3.08
 _TOP_WITHOUT_FRAMES = 10.5  # equal words are less than an equal stack: never one bucket at 11.0
 
 _MAX_CANDIDATES = 24  # compared with a new stack, of all that share a rare term with it
+_MIN_SHARED = 0.3  # of the rarity that the first candidate shares: what shares less is not closer
 _RAREST_TERMS = 25  # of a new stack, whose postings name the candidates
 
 # Messages that one stack may have before they count as data (a user's name, a file's) and are left
@@ -256,7 +257,8 @@ class Bucketing:
             for name in postings[term].newest():
                 weights[name] = weights.get(name, 0.0) + bits * bits
         nearest = heapq.nlargest(_MAX_CANDIDATES, weights, key=lambda name: (weights[name], name))
-        best = [name.hex() for name in nearest]
+        least = _MIN_SHARED * weights[nearest[0]] if nearest else 0.0
+        best = [name.hex() for name in nearest if weights[name] >= least]
         found = self._stacks.read_unchanging(best)
         return (found[fingerprint] for fingerprint in best if fingerprint in found)
 
@@ -267,8 +269,8 @@ class Bucketing:
         if item is None:
             return None
         fingerprint = str(item["fingerprint"])
-        known = self._stacks.read([fingerprint])[fingerprint]
-        return Match(fingerprint, known.founder, _TOP_WITHOUT_FRAMES)
+        known = self._stacks.read([fingerprint]).get(fingerprint)
+        return Match(fingerprint, known.founder, _TOP_WITHOUT_FRAMES) if known else None
 
     def _buckets(
         self, match: Match | None, founder: Founder | None, forced: str | None = None
@@ -278,10 +280,11 @@ class Bucketing:
             return dict.fromkeys(self.thresholds, forced)
         theirs: Mapping[str, str] = {}
         if match is not None and match.score >= min(map(float, self.thresholds)):
-            theirs = self.assignments([match.fingerprint])[match.fingerprint].buckets
+            found = self.assignments([match.fingerprint]).get(match.fingerprint)
+            theirs = found.buckets if found else {}  # none: deleted at this moment
         buckets = {}
         for threshold in self.thresholds:
-            if match is not None and match.score >= float(threshold):
+            if match is not None and match.score >= float(threshold) and threshold in theirs:
                 buckets[threshold] = theirs[threshold]
             elif founder is not None:
                 buckets[threshold] = founder.database_id

@@ -33,9 +33,13 @@ class Forgetting:
         self._index = Index(table)
         self._stacks = Stacks(table)
 
-    def forget(self, fingerprints: Iterable[str], app_ids: Collection[str]) -> None:
+    def forget(
+        self, fingerprints: Iterable[str], app_ids: Collection[str], *, nothing_stays: bool = False
+    ) -> None:
         """Take from each stack what these apps have of it, and all of it where that is all.
 
+        Common terms are counted by chance, and so are they taken back: with
+        `nothing_stays` no other app has any report, and the terms go as a whole.
         What is counted is taken back in the same batch as the item that says
         how much it was: running it again takes nothing twice.
         """
@@ -46,12 +50,12 @@ class Forgetting:
             for app_id in app_ids:
                 totals = items.get(keys.reports_of_stack(fingerprint, app_id).sk)
                 if totals is not None:
-                    self._uncount(known, totals)
+                    self._uncount(None if nothing_stays else known, totals)
             ours = {keys.stack_in_app(fingerprint, app_id).sk for app_id in app_ids}
             everybodys = {sk for sk in items if sk.startswith("app#")}
             if known is not None and everybodys <= ours:
                 folded = keys.reports_of_stack(fingerprint, known.founder.app_id).sk in items
-                self._forget(known, 0 if folded else 1)
+                self._forget(known, 0 if folded else 1, nothing_stays)
             self._delete(Key(partition, sk) for sk in ours & everybodys)
 
     def _uncount(self, known: KnownStack | None, totals: Item) -> None:
@@ -59,14 +63,14 @@ class Forgetting:
         app_id = cast(str, totals["sk"]).partition("#")[2]
         counted = cast(int, totals.get("counted", known.counted_in(app_id) if known else 0))
         names = known.weighed.stack.frames if known and counted else ()
-        touched = dict.fromkeys((*map(terms.frame, names), ALL)) if counted else {}
+        touched = dict.fromkeys((*map(terms.frame, names), ALL)) if known and counted else {}
 
         def less(_: Term, posting: Posting) -> Posting:
             return replace(posting, reports=max(0, posting.reports - counted))
 
         self._write([Delete(_key(totals), must_exist=True)], touched, less)
 
-    def _forget(self, known: KnownStack, reports: int) -> None:
+    def _forget(self, known: KnownStack, reports: int, nothing_stays: bool) -> None:
         """Delete a stack; where the index names it, it does so no longer.
 
         `reports` are those that its terms were given with it and still have.
@@ -83,6 +87,8 @@ class Forgetting:
                 doomed.append(Delete(place))
 
         def without(term: Term, posting: Posting) -> Posting:
+            if nothing_stays:
+                return Posting()
             left = max(0, posting.reports - (reports if term.counts_reports else 0))
             return Posting(max(0, posting.stacks - 1), left, posting.without(fingerprint))
 

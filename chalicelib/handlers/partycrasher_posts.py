@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ from chalicelib.projects import check_name
 from chalicelib.queries.reports import FiledReport
 from chalicelib.records import DeadLetter
 
+_RECEIVED_AT_A_TIME = 16
 MAX_REPORTS = 1000  # of one array: about what is processed within API Gateway's 29 seconds
 
 
@@ -113,39 +115,48 @@ def store(posts: Sequence[Posted | Bad]) -> list[Result]:
     inside = services()
     wanted = [post for post in posts if isinstance(post, Posted)]
     taken = inside.reports.aliases(post.database_id for post in wanted)
-    received: dict[str, int] = {}
-    for new in wanted:
-        if new.database_id not in taken and new.database_id not in received:
-            received[new.database_id] = _receive(inside, new)
+    new: dict[str, Posted] = {}
+    for post in wanted:
+        if post.database_id not in taken:
+            new.setdefault(post.database_id, post)
+    received = _receive(inside, new)
     if received:
         inside.processor.process(received.values())
         inside.processor.fold()  # totals and rarities hold these reports from now on
     aliases = inside.reports.aliases(post.database_id for post in wanted)
     filed = inside.reports.reports(list(received.values()))
     results: list[Result] = []
-    for post in posts:
-        if isinstance(post, Bad):
-            results.append(post)
+    for entry in posts:
+        if isinstance(entry, Bad):
+            results.append(entry)
             continue
-        alias = aliases.get(post.database_id)
+        alias = aliases.get(entry.database_id)
         if alias is None:
-            results.append(_unreadable(inside, post, received.get(post.database_id)))
-        elif (mine := filed.get(received.pop(post.database_id, 0))) is not None:
-            results.append(Stored(post, mine))
+            results.append(_unreadable(inside, entry, received.get(entry.database_id)))
+        elif (mine := filed.get(received.pop(entry.database_id, 0))) is not None:
+            results.append(Stored(entry, mine))
         else:
             project = inside.accounts.app(alias.app_id).name
-            results.append(Known(post.database_id, project))
+            results.append(Known(entry.database_id, project))
     return results
 
 
-def _receive(inside: Services, post: Posted) -> int:
-    fields = {"database_id": post.database_id}
-    if post.force_bucket is not None:
-        fields["force_bucket"] = post.force_bucket
-    app = inside.projects.open(post.project)
-    return inside.intake.receive(
-        Payload(app.app_id, PARTYCRASHER, clock.now(), post.raw, fields=fields)
-    )
+def _receive(inside: Services, posts: Mapping[str, Posted]) -> dict[str, int]:
+    """Make each durable, several at a time as each waits for the store; their ids."""
+    projects = dict.fromkeys(post.project for post in posts.values())
+    app_ids = {name: inside.projects.open(name).app_id for name in projects}
+
+    def receive(post: Posted) -> int:
+        fields = {"database_id": post.database_id}
+        if post.force_bucket is not None:
+            fields["force_bucket"] = post.force_bucket
+        app_id, now = app_ids[post.project], clock.now()
+        return inside.intake.receive(Payload(app_id, PARTYCRASHER, now, post.raw, fields=fields))
+
+    if len(posts) == 1:
+        return {name: receive(post) for name, post in posts.items()}
+    with ThreadPoolExecutor(_RECEIVED_AT_A_TIME) as pool:
+        return dict(zip(posts, pool.map(receive, posts.values()), strict=True))
 
 
 def _unreadable(inside: Services, post: Posted, report_id: int | None) -> Bad:

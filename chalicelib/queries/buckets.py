@@ -69,18 +69,25 @@ class BucketQueries:
         whole life. Reads every report of that time once, and no payload unless
         the query asks for one.
         """
-        reports = self._search.matching(app_ids, query, since, until)
-        of_stacks = Counter(report.fingerprint for report in reports)
+        of_stacks: Counter[str] = Counter()
+        first_at: dict[str, str] = {}
+        for report in self._search.matching(app_ids, query, since, until):
+            of_stacks[report.fingerprint] += 1
+            first_at[report.fingerprint] = (
+                report.date
+            )  # the newest comes first, so the oldest stays
         totals: Counter[str] = Counter()
+        earliest: dict[str, str] = {}
         for fingerprint, bucket_id in self._buckets_of(list(of_stacks), threshold).items():
             totals[bucket_id] += of_stacks[fingerprint]
+            known = earliest.get(bucket_id, first_at[fingerprint])
+            earliest[bucket_id] = min(known, first_at[fingerprint])
         largest = heapq.nsmallest(start + size, totals, key=lambda b: (-totals[b], b))[start:]
         members = {name: list(self._bucketing.members(threshold, name)) for name in largest}
         stacks = self._totals(app_ids, {name for names in members.values() for name in names})
-        return tuple(
-            Bucket(bucket_id, totals[bucket_id], _first_at(stacks, members[bucket_id]))
-            for bucket_id in largest
-        )
+        for name in largest:
+            earliest[name] = min([earliest[name], *_first_dates(stacks, members[name])])
+        return tuple(Bucket(name, totals[name], earliest[name]) for name in largest)
 
     def bucket(
         self, app_ids: Sequence[str], threshold: str, bucket_id: str, start: int, size: int
@@ -96,7 +103,7 @@ class BucketQueries:
         return BucketPage(
             bucket_id,
             sum(total.reports for total in stacks.values()),
-            _first_at(stacks, members),
+            min(_first_dates(stacks, members)),
             tuple(islice(reports, start, start + size)),
         )
 
@@ -135,9 +142,11 @@ class BucketQueries:
         return (StoredReport.from_item(item) for item in merged if item["fingerprint"] in members)
 
 
-def _first_at(stacks: Mapping[tuple[str, str], StackTotal], members: Collection[str]) -> str:
+def _first_dates(
+    stacks: Mapping[tuple[str, str], StackTotal], members: Collection[str]
+) -> list[str]:
     wanted = set(members)
-    return min(total.first_at for (_, name), total in stacks.items() if name in wanted)
+    return [total.first_at for (_, name), total in stacks.items() if name in wanted]
 
 
 def _place(item: Item) -> str:

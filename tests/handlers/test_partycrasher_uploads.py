@@ -263,6 +263,13 @@ def test_an_array_is_answered_in_its_order_and_a_bad_report_stops_no_other() -> 
     assert (text["status"], text["error"]) == (400, "no_report_data_provided")
 
 
+def test_the_first_report_of_an_array_founds_the_bucket_of_those_like_it() -> None:
+    answer = post("/reports", [report(f"r{number}", "read", "main") for number in range(60)])
+    assert {entry["buckets"]["4.0"]["id"] for entry in answer.json} == {"r0"}
+    assert answer.json[0]["buckets"]["top_match"] is None
+    assert answer.json[59]["buckets"]["top_match"]["report_id"] == "r0"
+
+
 def test_an_array_of_which_nothing_is_stored_is_a_400() -> None:
     answer = post("/reports", [{"database_id": "a"}, {"project": "p"}])
     assert answer.status == 400
