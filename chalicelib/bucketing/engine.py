@@ -249,13 +249,14 @@ class Bucketing:
     def _candidates(self, postings: Mapping[Term, Posting], total: int) -> Iterator[KnownStack]:
         """The stacks that share the rarest terms, those that share most of them first."""
         rarities = ((bits_of(posting, total), term) for term, posting in postings.items())
-        named = ((bits, term) for bits, term in rarities if postings[term].newest)
+        named = ((bits, term) for bits, term in rarities if postings[term].packed)
         rarest = heapq.nlargest(_RAREST_TERMS, named, key=lambda entry: entry[0])
-        weights: dict[str, float] = {}
+        weights: dict[bytes, float] = {}
         for bits, term in rarest:
-            for fingerprint in postings[term].newest:
-                weights[fingerprint] = weights.get(fingerprint, 0.0) + bits * bits
-        best = heapq.nlargest(_MAX_CANDIDATES, weights, key=lambda name: (weights[name], name))
+            for name in postings[term].newest():
+                weights[name] = weights.get(name, 0.0) + bits * bits
+        nearest = heapq.nlargest(_MAX_CANDIDATES, weights, key=lambda name: (weights[name], name))
+        best = [name.hex() for name in nearest]
         found = self._stacks.read_unchanging(best)
         return (found[fingerprint] for fingerprint in best if fingerprint in found)
 

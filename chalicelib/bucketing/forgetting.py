@@ -89,9 +89,8 @@ class Forgetting:
         def without(term: Term, posting: Posting) -> Posting:
             if nothing_stays:
                 return Posting()
-            newest = tuple(name for name in posting.newest if name != fingerprint)
             left = max(0, posting.reports - (reports if term.counts_reports else 0))
-            return Posting(max(0, posting.stacks - 1), left, newest)
+            return Posting(max(0, posting.stacks - 1), left, posting.without(fingerprint))
 
         touched = dict.fromkeys((*terms.terms(stack), ALL)) if known.is_indexed else {}
         self._write(doomed, touched, without)

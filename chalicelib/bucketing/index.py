@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -39,7 +39,17 @@ class Posting:
 
     stacks: int = 0
     reports: int = 0
-    newest: tuple[str, ...] = ()  # fingerprints, the newest last
+    packed: bytes = b""  # fingerprints, the newest last
+
+    def newest(self) -> Iterator[bytes]:
+        """The fingerprints of the newest stacks that have the term, as bytes."""
+        size = _FINGERPRINT_BYTES
+        return (self.packed[at : at + size] for at in range(0, len(self.packed), size))
+
+    def without(self, fingerprint: str) -> bytes:
+        """`packed` without one stack."""
+        gone = bytes.fromhex(fingerprint)
+        return b"".join(name for name in self.newest() if name != gone)
 
 
 class Index:
@@ -91,12 +101,12 @@ class Index:
         key = keys.term(term.key)
         if old == new:
             return None
-        if not (new.stacks or new.reports or new.newest):
+        if not (new.stacks or new.reports or new.packed):
             return Delete(key)
         counts = {"stacks": new.stacks, "reports": new.reports}
         values: dict[str, Value] = {name: count for name, count in counts.items() if count}
-        if new.newest:
-            values["newest"] = _packed(new.newest)
+        if new.packed:
+            values["newest"] = new.packed
         left_out = {"stacks", "reports", "newest"} - values.keys()
         require = {"stacks": old.stacks or None, "reports": old.reports or None}
         return Update(key, set=values, remove=tuple(sorted(left_out)), require=require)
@@ -125,24 +135,17 @@ def chance_of(text: str) -> float:
 
 
 def _addition(term: Term, posting: Posting, step: int, fingerprint: str) -> Update:
-    newest = (*posting.newest, fingerprint)[-MAX_POSTINGS:] if term != ALL else ()
+    packed = (posting.packed + bytes.fromhex(fingerprint))[-MAX_POSTINGS * _FINGERPRINT_BYTES :]
     return Update(
         keys.term(term.key),
         add={"stacks": step, "reports": step} if term.counts_reports else {"stacks": step},
-        set={"newest": _packed(newest)},
+        set={"newest": b"" if term == ALL else packed},
         require={"stacks": posting.stacks or None},
     )
-
-
-def _packed(fingerprints: Iterable[str]) -> bytes:
-    return b"".join(map(bytes.fromhex, fingerprints))
 
 
 def _posting(item: Item | None) -> Posting:
     if item is None:
         return Posting()
-    packed = cast(bytes, item.get("newest", b""))
-    size = _FINGERPRINT_BYTES
-    newest = tuple(packed[at : at + size].hex() for at in range(0, len(packed), size))
     stacks, reports = cast(int, item.get("stacks", 0)), cast(int, item.get("reports", 0))
-    return Posting(stacks, reports, newest)
+    return Posting(stacks, reports, cast(bytes, item.get("newest", b"")))

@@ -154,6 +154,9 @@ def likeness(one: Weighed, other: Weighed) -> Likeness:
 
 def matched(names: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]]:
     """The places of equal names, each paired once, the first with the first."""
+    first = dict(zip(others, range(len(others)), strict=True))
+    if len(first) == len(others) and len(set(names)) == len(names):  # nearly always
+        return [(place, first[name]) for place, name in enumerate(names) if name in first]
     places: dict[str, list[int]] = {}
     for place in range(len(others) - 1, -1, -1):
         places.setdefault(others[place], []).append(place)

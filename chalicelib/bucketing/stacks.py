@@ -13,6 +13,7 @@ from chalicelib.bucketing.similarity import Weighed
 from chalicelib.bucketing.stack import Stack
 from chalicelib.storage.ports import Item, Operation, Put, Table
 
+_GRADES = {str(int(grade)): grade for grade in Grade}
 _CACHED_STACKS = 4096  # of a process: 10 MB at most
 
 
@@ -129,7 +130,7 @@ def _known(fingerprint: str, item: Item) -> KnownStack:
         frames=tuple(values["frames"]),
         message=values.get("message", ""),
         words=tuple(values.get("words", ())),
-        grades=tuple(Grade(int(digit)) for digit in values.get("grades", "")),
+        grades=tuple(_GRADES[digit] for digit in values.get("grades", "")),
         lines=tuple(values.get("lines", ())),
         properties=tuple((path, text) for path, text in values.get("properties", ())),
     )
