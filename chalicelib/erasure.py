@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -45,24 +47,29 @@ class Eraser:
         self._apps = apps
         self._forgetting = Forgetting(table)
 
-    def erase(self, app_ids: Sequence[str]) -> None:
+    def erase(self, app_ids: Sequence[str], within_s: float = math.inf) -> bool:
         """Every report of the apps: payload, item, id; their groups, versions, counts; their
         dead letters; and the stacks that no other app has.
 
+        False: there was more than could be deleted in `within_s` seconds.
         Can be run again where it was interrupted: what leads to other items goes after them.
         """
+        until = time.monotonic() + within_s
         erased = set(app_ids)
         others = (app for app in self._apps() if app.app_id not in erased)
         alone = all(next(self._crashes.of_app(app.app_id), None) is None for app in others)
         for app_id in app_ids:
             self._counts.fold_all(app_id)  # what a stack's reports were counted for is known then
             while reports := list(islice(self._crashes.of_app(app_id), _CHUNK)):
+                if time.monotonic() > until:
+                    return False
                 fingerprints = {report.fingerprint for report in reports}
                 self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
                 self._delete(self._reports(reports))
             self._delete(self._groups(app_id))
             self._delete(self._totals(app_id))
         self._erase_dead_letters(erased)
+        return True
 
     def _reports(self, reports: Sequence[StoredReport]) -> Iterator[Key]:
         self._delete_payloads(report.report_id for report in reports)

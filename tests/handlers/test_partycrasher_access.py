@@ -217,6 +217,14 @@ def test_deleting_leaves_to_another_app_what_it_shares(deletable: Services, app:
     assert recount_app(deletable, app.app_id).differences == ()
 
 
+def test_deleting_that_takes_too_long_goes_on_at_the_next_try(deletable: Services) -> None:
+    posted("one", "main", project="mine")
+    project = deletable.projects.project("mine")
+    assert not deletable.eraser.erase([project.app_id], within_s=-1)
+    assert deletable.eraser.erase([project.app_id])
+    assert get("/reports/one").status == 404
+
+
 def _everything(services: Services) -> set[str]:
     """The partition key of every item and the key of every payload."""
     drain(services)
