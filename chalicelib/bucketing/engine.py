@@ -328,7 +328,7 @@ class Bucketing:
         return {
             name: index.bits_of_share(known[term].reports, total)
             for name, term in wanted.items()
-            if known[term].reports
+            if known[term].reports > 0
         }
 
     def _weighed(self, stack: Stack) -> Weighed:
