@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from chalicelib import keys
@@ -61,6 +61,17 @@ _MAX_MESSAGES = 8
 _MAX_ATTEMPTS = 5  # to write a new stack while others write the same terms
 
 
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """A new stack's weights, what the index knows of its terms (nothing for one that it is not to
+    name), the closest stored stack and that one's buckets."""
+
+    weighed: Weighed
+    postings: Mapping[Term, Posting] = field(default_factory=dict)
+    match: Match | None = None
+    buckets: Mapping[str, str] = field(default_factory=dict)
+
+
 class Bucketing:
     """Knows stacks and the table port, nothing of reports, apps or doors."""
 
@@ -86,14 +97,15 @@ class Bucketing:
         crash with nothing to compare founds its own buckets. `forced` puts
         the report into that bucket at every threshold, whatever it is like.
         """
-        known = self._known(stack, founder)
-        if known is not None:
-            if forced is None:
+        for _ in range(_MAX_ATTEMPTS):
+            known = self._known(stack, founder)
+            if known is not None and forced is None:
                 return self._complete(known)
-            return self._force(stack, founder, forced)
-        if stack.frames:
-            return self._found_stack(stack, founder, forced)
-        return self._found_content(stack, founder, forced)
+            try:
+                return self._store(stack, founder, forced, known)
+            except ConditionFailed:
+                continue  # another worker just stored it: now it is known
+        raise Conflict(f"the stack of {founder.database_id} comes and goes")
 
     def preview(self, stack: Stack) -> Preview:
         """Where the stack would go; nothing is stored."""
@@ -101,10 +113,9 @@ class Bucketing:
         if known is not None:
             itself = Match(known.fingerprint, known.founder, TOP_SCORE)
             return Preview(self._complete(known).buckets, itself)
-        match = self._match_by_content(stack)
-        if match is None:
-            match, _, _ = self._nearest(stack)
-        return Preview({**dict.fromkeys(self.thresholds), **self._buckets(match, None)}, match)
+        near = self._near(stack)
+        own: dict[str, str | None] = dict.fromkeys(self.thresholds)
+        return Preview({**own, **self._shared(near)}, near.match)
 
     def assignments(self, fingerprints: Sequence[str]) -> Mapping[str, Assignment]:
         """What was decided for stored stacks (at most 100), by fingerprint."""
@@ -127,75 +138,78 @@ class Bucketing:
         found = self._stacks.read(fingerprints)
         return next((found[name] for name in fingerprints if name in found), None)
 
-    def _found_stack(self, stack: Stack, founder: Founder, forced: str | None) -> Assignment:
+    def _store(
+        self, stack: Stack, founder: Founder, forced: str | None, known: KnownStack | None
+    ) -> Assignment:
+        """Store a new stack, or put a report aside from one that is known.
+
+        Raises `ConditionFailed` when another worker stores the same at this moment.
+        """
+        if known is not None and forced is not None:
+            fingerprint = digest_of("forced", forced, known.fingerprint, founder.database_id)
+            before = self._stacks.current(fingerprint)
+            if before is not None:  # the report comes again
+                return self._complete(before)
+            aside = self._made(fingerprint, _Near(Weighed(stack, (), ())), founder, forced)
+            return self._write(aside, stacks.puts_of(aside), {})
+        if not stack.frames:
+            return self._store_content(stack, founder, forced)
         plain = stack.plain_fingerprint or ""
         counted = self._table.get(keys.stack_messages(plain)) if stack.message else None
-        messages = stacks.messages_of(counted)
-        if messages >= _MAX_MESSAGES:
+        if stacks.messages_of(counted) >= _MAX_MESSAGES:
             stack = replace(stack, message="", words=())
-        match, weighed, postings = self._nearest(stack)
-        known = KnownStack(
-            fingerprint=stack.fingerprint or "",
-            weighed=weighed,
-            buckets=self._buckets(match, founder, forced),
-            founder=founder,
-            match=match,
-            is_indexed=True,
-        )
-        operations = stacks.puts_of(known)
+        near = self._near(stack)
+        new = self._made(stack.fingerprint or "", near, founder, forced)
+        operations = stacks.puts_of(new)
         if stack.message:
             operations.append(Update(keys.stack_messages(plain), add={"messages": 1}))
-        return self._write(known, operations, postings)
+        return self._write(new, operations, near.postings)
 
-    def _found_content(self, stack: Stack, founder: Founder, forced: str | None) -> Assignment:
+    def _store_content(self, stack: Stack, founder: Founder, forced: str | None) -> Assignment:
         """A crash without frames is a stack of its own, close to those that say the same."""
-        match = self._match_by_content(stack)
-        postings: Mapping[Term, Posting] = {}
-        weighed = Weighed(stack, (), ())
-        if match is None and stack.content:
-            match, weighed, postings = self._nearest(stack)
-        known = KnownStack(
-            fingerprint=_fingerprint_of(stack, founder),
-            weighed=weighed,
-            buckets=self._buckets(match, founder, forced),
-            founder=founder,
-            match=match,
-            is_indexed=bool(postings),
-        )
-        operations = stacks.puts_of(known)
-        if postings:
-            operations.append(stacks.content_put(stack.content or "", known.fingerprint))
-        return self._write(known, operations, postings)
+        near = self._near(stack)
+        new = self._made(_fingerprint_of(stack, founder), near, founder, forced)
+        operations = stacks.puts_of(new)
+        if near.postings:
+            operations.append(stacks.content_put(stack.content or "", new.fingerprint))
+        return self._write(new, operations, near.postings)
 
-    def _force(self, stack: Stack, founder: Founder, forced: str) -> Assignment:
-        """The report is put aside from its stack, which stays where it is."""
-        fingerprint = digest_of("forced", forced, _fingerprint_of(stack, founder))
-        buckets = dict.fromkeys(self.thresholds, forced)
-        known = KnownStack(fingerprint, Weighed(stack, (), ()), buckets, founder, None, False)
-        return self._write(known, stacks.puts_of(known), {})
+    def _made(
+        self, fingerprint: str, near: _Near, founder: Founder, forced: str | None
+    ) -> KnownStack:
+        """A new stack: in the match's buckets up to its score, in its founder's own above."""
+        own = dict.fromkeys(self.thresholds, forced or founder.database_id)
+        return KnownStack(
+            fingerprint=fingerprint,
+            weighed=near.weighed,
+            buckets=own if forced is not None else {**own, **self._shared(near)},
+            founder=founder,
+            match=near.match,
+            is_indexed=bool(near.postings),
+        )
 
     def _write(
-        self, known: KnownStack, operations: list[Operation], postings: Mapping[Term, Posting]
+        self, new: KnownStack, operations: list[Operation], postings: Mapping[Term, Posting]
     ) -> Assignment:
-        """Store a new stack with its terms, or learn that another worker just did.
+        """Store a new stack with its terms.
 
         Terms that others keep changing are given up after a while: a stack
         that common terms do not name is still found by its rare ones.
         """
         for attempt in range(_MAX_ATTEMPTS):
             last = attempt == _MAX_ATTEMPTS - 1
-            additions = {} if last else self._index.additions(known.fingerprint, postings)
+            additions = {} if last else self._index.additions(new.fingerprint, postings)
             updated = list(additions)
             try:
                 self._table.write([*operations, *additions.values()])
             except ConditionFailed as failure:
                 if failure.indexes[0] < len(operations):
-                    break
+                    raise
                 lost = [updated[at - len(operations)] for at in failure.indexes]
                 postings = {**postings, **self._index.read(lost)}
             else:
-                return self._complete(known)
-        return self.assignments([known.fingerprint])[known.fingerprint]
+                break
+        return self._complete(new)
 
     # --- counting ---
 
@@ -233,19 +247,33 @@ class Bucketing:
 
     # --- finding the closest ---
 
-    def _nearest(self, stack: Stack) -> tuple[Match | None, Weighed, Mapping[Term, Posting]]:
-        """The closest stored stack, this one's weights, and what the index knows of its terms."""
+    def _near(self, stack: Stack) -> _Near:
+        """What lies around a new stack."""
+        same = self._same_content(stack)
+        if same is not None or not (stack.frames or stack.content):
+            match = Match(same.fingerprint, same.founder, _TOP_WITHOUT_FRAMES) if same else None
+            return _Near(Weighed(stack, (), ()), {}, match, same.buckets if same else {})
         postings = self._index.read(terms.terms(stack))
         total = postings[ALL].stacks
         weighed = _weigh(stack, postings, total)
-        matches = [
-            Match(known.fingerprint, known.founder, score_of(weighed, known.weighed))
+        scores = {
+            known.fingerprint: score_of(weighed, known.weighed)
             for known in self._candidates(postings, total)
             if bool(known.weighed.stack.frames) == bool(stack.frames)
-        ]
-        matches.sort(key=lambda match: -match.score)
-        existing = (match for match in matches if self._stacks.is_there(match.fingerprint))
-        return next(existing, None), weighed, postings
+        }
+        for fingerprint in sorted(scores, key=lambda name: -scores[name]):
+            known = self._stacks.current(fingerprint)
+            if known is not None:  # not deleted since it was read
+                match = Match(fingerprint, known.founder, scores[fingerprint])
+                return _Near(weighed, postings, match, known.buckets)
+        return _Near(weighed, postings)
+
+    def _shared(self, near: _Near) -> dict[str, str]:
+        """The match's buckets at every threshold up to its score."""
+        score = near.match.score if near.match else 0.0
+        return {
+            t: near.buckets[t] for t in self.thresholds if t in near.buckets and score >= float(t)
+        }
 
     def _candidates(self, postings: Mapping[Term, Posting], total: int) -> Iterator[KnownStack]:
         """The stacks that share the rarest terms, those that share most of them first."""
@@ -262,33 +290,10 @@ class Bucketing:
         found = self._stacks.read_unchanging(best)
         return (found[fingerprint] for fingerprint in best if fingerprint in found)
 
-    def _match_by_content(self, stack: Stack) -> Match | None:
-        if stack.content is None:
-            return None
-        item = self._table.get(keys.content(stack.content))
-        if item is None:
-            return None
-        fingerprint = str(item["fingerprint"])
-        known = self._stacks.read([fingerprint]).get(fingerprint)
-        return Match(fingerprint, known.founder, _TOP_WITHOUT_FRAMES) if known else None
-
-    def _buckets(
-        self, match: Match | None, founder: Founder | None, forced: str | None = None
-    ) -> dict[str, str]:
-        """The match's buckets up to its score, the founder's own above; none without a founder."""
-        if forced is not None:
-            return dict.fromkeys(self.thresholds, forced)
-        theirs: Mapping[str, str] = {}
-        if match is not None and match.score >= min(map(float, self.thresholds)):
-            found = self.assignments([match.fingerprint]).get(match.fingerprint)
-            theirs = found.buckets if found else {}  # none: deleted at this moment
-        buckets = {}
-        for threshold in self.thresholds:
-            if match is not None and match.score >= float(threshold) and threshold in theirs:
-                buckets[threshold] = theirs[threshold]
-            elif founder is not None:
-                buckets[threshold] = founder.database_id
-        return buckets
+    def _same_content(self, stack: Stack) -> KnownStack | None:
+        """The first crash without frames that says just the same."""
+        item = self._table.get(keys.content(stack.content)) if stack.content else None
+        return self._stacks.current(str(item["fingerprint"])) if item else None
 
     def _complete(self, known: KnownStack) -> Assignment:
         """What was decided, with thresholds that came into use later: the stack's own bucket."""

@@ -57,12 +57,12 @@ class Stacks:
         self._cache.update(read)
         return {**found, **read}
 
-    def is_there(self, fingerprint: str) -> bool:
-        """Whether a stack that was read before has not been deleted since."""
-        if self.read([fingerprint]):
-            return True
-        self._cache.pop(fingerprint, None)
-        return False
+    def current(self, fingerprint: str) -> KnownStack | None:
+        """A stack as it is now; None where it was deleted since it was read."""
+        known = self.read([fingerprint]).get(fingerprint)
+        if known is None:
+            self._cache.pop(fingerprint, None)
+        return known
 
 
 def puts_of(known: KnownStack) -> list[Operation]:

@@ -114,6 +114,7 @@ def test_a_forced_report_is_in_that_bucket_at_every_threshold(bucketing: Bucketi
     forced = bucketing.assign(stack("a.B.c", "a.B.d"), founder("two"), forced="mine")
     assert set(forced.buckets.values()) == {"mine"}
     assert bucketing.assignments([forced.fingerprint])[forced.fingerprint].buckets == forced.buckets
+    assert bucketing.assign(stack("a.B.c", "a.B.d"), founder("two"), forced="mine") == forced
     unforced = bucketing.assign(stack("a.B.c", "a.B.d"), founder("three"))
     assert set(unforced.buckets.values()) == {"one"}
     assert list(bucketing.members("4.0", "mine")) == [forced.fingerprint]
@@ -252,6 +253,13 @@ def test_the_same_new_stack_at_one_moment_opens_one_bucket(table: Table) -> None
         found = list(pool.map(lambda each: each.assign(new, founder()), engines))
     assert len({each.buckets["4.0"] for each in found}) == 1
     assert len({each.founder for each in found}) == 1
+
+
+def test_the_same_words_at_one_moment_open_one_bucket(table: Table) -> None:
+    engines = [Bucketing(table) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda each: each.assign(words(note="lost"), founder()), engines))
+    assert len({each.buckets["4.0"] for each in found}) == 1
 
 
 def test_a_deleted_stack_is_no_ones_match(bucketing: Bucketing, table: Table) -> None:
