@@ -53,7 +53,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
-    search = ScanSearch(table, DocumentReader(blobs, bucketing, accounts.find_app))
+    search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
         settings=settings,
         table=table,

@@ -14,11 +14,12 @@ from chalicelib.bucketing.stack import Stack
 from chalicelib.ids import IdSource, sortable
 from chalicelib.model import Frame, Report
 from chalicelib.payload import PARTYCRASHER, Payload
-from chalicelib.records import Alias, App, Group, StoredReport, Version
+from chalicelib.records import Alias, App, Group, PostedJson, StoredReport, Version
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table
 
+_MAX_OPERATIONS = 8  # of a crash: version (2), group (3), report, what was posted, alias
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
-_MAX_POSTED_BYTES = 3000  # deflated: with the rest of the item, four write units at most
+_MAX_POSTED_BYTES = 3000  # deflated: three write units
 _MAX_INFLATED_POSTED_BYTES = 500_000  # what a search reads of one report
 _MAX_NAME_CHARS = 255  # HockeyApp's limit for user and contact, ours for every name
 
@@ -81,7 +82,7 @@ class Batch:
         for crash in crashes:
             needed = len({*counted, crash.app.app_id})  # a delta for each app
             room = MAX_BATCH_ITEMS - len(self.operations) - needed
-            if room < 7:  # what a crash adds at most: version (2), group (3), report, alias
+            if room < _MAX_OPERATIONS:
                 break
             alias = crash.alias
             if alias is not None and alias.database_id in self._aliases:
@@ -91,6 +92,9 @@ class Batch:
             report = _stored_report(crash, version_id, group_id, fingerprint)
             self._report_at[len(self.operations)] = crash.report_id
             self.operations.append(Put(report.item(), if_absent=True))
+            posted = _posted(crash)
+            if posted is not None:
+                self.operations.append(Put(posted.item()))
             if alias is not None:
                 self._aliases.add(alias.database_id)
                 self._alias_at[len(self.operations)] = crash.report_id
@@ -225,16 +229,16 @@ def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: st
         has_description=bool(received.description),
         attachments=len(received.attachments),
         unread=len(report.unread),
-        posted=_posted(received),
     )
 
 
-def _posted(received: Payload) -> bytes | None:
+def _posted(crash: Crash) -> PostedJson | None:
     """The JSON of a PartyCrasher client as a search reads it, where it is small."""
+    received = crash.received
     if received.door != PARTYCRASHER or len(received.log) > _MAX_INFLATED_POSTED_BYTES:
         return None
     deflated = zlib.compress(received.log, 6)
-    return deflated if len(deflated) <= _MAX_POSTED_BYTES else None
+    return PostedJson(crash.report_id, deflated) if len(deflated) <= _MAX_POSTED_BYTES else None
 
 
 def _new_group(group_id: int, crash: Crash, version_id: int, bucket_id: str) -> Group:

@@ -76,6 +76,7 @@ class Eraser:
         for report in reports:
             if report.database_id:
                 yield keys.database_id(report.database_id)
+            yield keys.posted(report.report_id)
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:

@@ -15,6 +15,7 @@ and everything that a known crash needs is found by exact keys.
 | version of an app | `versions#APP` | number and name | |
 | version, by its id | `version#ID` | `version` | |
 | report | `report#ID` | `report` | by app, by group, by user; newest last |
+| report, the JSON that was posted | `report#ID` | `posted` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | group | `group#ID` | `group` | by app, oldest first |
 | group in one version | `group#ID` | `version#VERSION` | by version |
@@ -77,6 +78,11 @@ def report(report_id: int) -> Key:
 def database_id(identifier: str) -> Key:
     """Where the report of this id is found, whatever project it is in."""
     return Key(f"alias#{identifier}", "report")
+
+
+def posted(report_id: int) -> Key:
+    """The JSON that a PartyCrasher client posted: by itself, as no index is to hold it too."""
+    return Key(f"report#{report_id}", "posted")
 
 
 def group(group_id: int) -> Key:

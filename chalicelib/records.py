@@ -108,8 +108,6 @@ class StoredReport(_Record):
     """What lists, groups and search need of one report; the rest is read from its payload.
 
     Times are as `clock.to_stored` writes them; `date` is the canonical one.
-    `posted` is the deflated JSON that a PartyCrasher client posted, so that a
-    search reads no payload; None where that is too large, and at other doors.
     """
 
     report_id: int
@@ -139,7 +137,6 @@ class StoredReport(_Record):
     has_description: bool = False
     attachments: int = 0
     unread: int = 0
-    posted: bytes | None = None
 
     def item(self) -> Item:
         shard = self.report_id % keys.REPORT_SHARDS
@@ -166,6 +163,20 @@ class Alias(_Record):
 
     def item(self) -> Item:
         return _placed(keys.database_id(self.database_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class PostedJson(_Record):
+    """The JSON that a PartyCrasher client posted, deflated, so that a search reads no payload.
+
+    Left out where it is too large: then the payload is read.
+    """
+
+    report_id: int
+    deflated: bytes
+
+    def item(self) -> Item:
+        return _placed(keys.posted(self.report_id), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from chalicelib.formats.partycrasher_json import read_object
 from chalicelib.formats.partycrasher_rules import without_generated
 from chalicelib.payload import PARTYCRASHER
 from chalicelib.queries.document import Document, DocumentBuilder
-from chalicelib.records import App, StoredReport
-from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs
+from chalicelib.records import App, PostedJson, StoredReport
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs, Table, get_all
 from chalicelib.ttl_cache import TtlCache
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 _KNOWN_STACK_S = 60.0  # a person may merge or split buckets; a search may be that late
 _MAX_POSTED_BYTES = 20_000_000  # the largest body that is taken
 
-# Of what was posted, the item has these; a query for nothing else need not read the rest.
+# Of what was posted, the report's item has these; a query for nothing else need not read the rest.
 _IN_ITEM = frozenset({"database_id", "project", "date"})
 _GENERATED = frozenset({"buckets"})  # what was posted under these names does not count
 # Found by name only: a word such as "1" or "true" means the crash, not our book-keeping.
@@ -43,8 +43,9 @@ class DocumentReader:
     """Makes the documents of reports for a query that looks at certain fields."""
 
     def __init__(
-        self, blobs: Blobs, bucketing: Bucketing, app_of: Callable[[str], App | None]
+        self, table: Table, blobs: Blobs, bucketing: Bucketing, app_of: Callable[[str], App | None]
     ) -> None:
+        self._table = table
         self._blobs = blobs
         self._default_threshold = bucketing.default_threshold
         self._app_of = app_of
@@ -65,6 +66,7 @@ class DocumentReader:
                 report.fingerprint for report in reports if report.door != PARTYCRASHER
             )
         needs_posted = not asked <= _IN_ITEM | _GENERATED
+        posted = self._posted(reports) if needs_posted else {}
         for report in reports:
             builder = DocumentBuilder()
             if asked:
@@ -73,7 +75,7 @@ class DocumentReader:
                 self._add_buckets(builder, assignments[report.fingerprint])
             if report.door == PARTYCRASHER:
                 if needs_posted:
-                    self._add_posted(builder, report, asked)
+                    self._add_posted(builder, report.report_id, posted, asked)
             else:
                 for function in functions.get(report.fingerprint, ()):
                     builder.add("stacktrace.function", function)
@@ -83,7 +85,7 @@ class DocumentReader:
         for name, value in report.attributes().items():
             if name in _BOOK_KEEPING:
                 builder.add_by_name_only(name, value)
-            elif name != "posted":
+            else:
                 builder.add(name, value)
         if report.database_id is None:
             builder.add("database_id", report.report_id)
@@ -97,26 +99,35 @@ class DocumentReader:
         builder.add_by_name_only("bucket_id", assignment.buckets.get(self._default_threshold))
 
     def _add_posted(
-        self, builder: DocumentBuilder, report: StoredReport, asked: Collection[str | None]
+        self,
+        builder: DocumentBuilder,
+        report_id: int,
+        deflated: Mapping[int, bytes],
+        asked: Collection[str | None],
     ) -> None:
         """The properties that the client posted, of those asked for."""
         try:
-            posted = without_generated(read_object(self._posted_bytes(report)))
+            posted = without_generated(read_object(self._json(report_id, deflated.get(report_id))))
         except (FormatError, zlib.error) as error:
-            _log.warning(
-                "what was posted of report %s is not searched: %s", report.report_id, error
-            )
+            _log.warning("what was posted of report %s is not searched: %s", report_id, error)
             return
         for name, value in posted.items():
             if name not in _IN_ITEM and (None in asked or name.casefold() in asked):
                 builder.add(name, value)
 
-    def _posted_bytes(self, report: StoredReport) -> bytes:
-        if report.posted is not None:
-            inflated = zlib.decompressobj().decompress(report.posted, _MAX_POSTED_BYTES)
+    def _posted(self, reports: Sequence[StoredReport]) -> dict[int, bytes]:
+        """The deflated JSON of those of PartyCrasher's reports that have it beside them."""
+        ids = (report.report_id for report in reports if report.door == PARTYCRASHER)
+        items = get_all(self._table, map(keys.posted, ids)).values()
+        found = map(PostedJson.from_item, items)
+        return {posted.report_id: posted.deflated for posted in found}
+
+    def _json(self, report_id: int, deflated: bytes | None) -> bytes:
+        if deflated is not None:
+            inflated = zlib.decompressobj().decompress(deflated, _MAX_POSTED_BYTES)
         else:
             try:
-                inflated = payload.read(self._blobs, keys.raw_blob(report.report_id)).log
+                inflated = payload.read(self._blobs, keys.raw_blob(report_id)).log
             except BlobNotFound as error:
                 raise FormatError("its payload is gone") from error
         if len(inflated) > _MAX_POSTED_BYTES:
