@@ -72,6 +72,9 @@ def normalise(report: Report) -> Stack:
     if not types and report.exception_type:
         types = [report.exception_type]
     reason = next((entry.reason for entry in chain if entry.reason), report.reason)
+    if len(types) < 2 and reason:
+        causes, reason = _unwrapped(reason)
+        types = [*causes, *types]
     message = blank_variable_parts(reason or "")
     if message in types:  # a signal has nothing else to say
         message = ""
@@ -88,6 +91,21 @@ def normalise(report: Report) -> Stack:
         lines=tuple(frames[place].line for place in kept),
         properties=() if kept else report.properties,
     )
+
+
+# How a runtime writes the causes of an exception into its message: Java's stack traces, and what
+# .NET's Exception.ToString() puts between an exception and its inner one.
+_WRAPPED = re.compile(r"(?:\n\s*Caused by:| --->) *([A-Za-z_$][\w.$]*(?:\.[\w$]+)+)(?::[ \t]*|$)")
+
+
+def _unwrapped(message: str) -> tuple[list[str], str]:
+    """The types of the causes that a message tells of, innermost first, and what that one says.
+
+    A wrapper's own words ("Unable to start activity ...") tell where the
+    crash was noticed, not what it is.
+    """
+    told = _WRAPPED.split(message[:_MAX_READ_CHARS])
+    return told[-2:0:-2], told[-1].strip()
 
 
 def _own_frames(chain: list[ExceptionInfo]) -> tuple[Frame, ...]:
@@ -194,6 +212,7 @@ _VARIABLE = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_](?:\w|\.(?=\w)|-(?=\w))*|_\w+")
 _MAX_MESSAGE_CHARS = 300  # what goes on longer tells of one user's data
+_MAX_READ_CHARS = 2000  # of a message: it may hold a whole log
 
 
 def blank_variable_parts(message: str) -> str:
@@ -202,7 +221,7 @@ def blank_variable_parts(message: str) -> str:
     A short quoted name stays (`'NoneType' object has no attribute 'key'`): it
     often is what tells two causes apart.
     """
-    blanked = _VARIABLE.sub("*", message[:2000])
+    blanked = _VARIABLE.sub("*", message[:_MAX_READ_CHARS])
     return " ".join(blanked.split())[:_MAX_MESSAGE_CHARS]
 
 
