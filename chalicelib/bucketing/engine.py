@@ -26,6 +26,7 @@ from chalicelib.bucketing.assignment import (
     Weight,
 )
 from chalicelib.bucketing.index import Index, Posting, bits_of, chance_of
+from chalicelib.bucketing.names import Names
 from chalicelib.bucketing.similarity import Weighed, likeness
 from chalicelib.bucketing.stack import Stack, digest_of, plain_function
 from chalicelib.bucketing.stacks import KnownStack, Stacks
@@ -72,6 +73,7 @@ class Bucketing:
         self._table = table
         self._index = Index(table)
         self._stacks = Stacks(table)
+        self._names = Names(table)
         self.thresholds = tuple(thresholds)
         self.default_threshold = default_threshold
 
@@ -102,7 +104,7 @@ class Bucketing:
             return Preview(self._complete(known).buckets, itself)
         match = self._match_by_content(stack)
         if match is None:
-            match, _, _ = self._nearest(stack)
+            match, _, _ = self._nearest(self._names.of(stack)[0])
         return Preview({**dict.fromkeys(self.thresholds), **self._buckets(match, None)}, match)
 
     def assignments(self, fingerprints: Sequence[str]) -> Mapping[str, Assignment]:
@@ -127,21 +129,25 @@ class Bucketing:
         return next((found[name] for name in fingerprints if name in found), None)
 
     def _found_stack(self, stack: Stack, founder: Founder, forced: str | None) -> Assignment:
+        """A stack keeps the fingerprint that it came with, whatever names were learned for it."""
+        fingerprint, plain_fingerprint = stack.fingerprint, stack.plain_fingerprint
+        stack, learned = self._names.of(stack)
         plain = stack.plain_fingerprint or ""
         counted = self._table.get(keys.stack_messages(plain)) if stack.message else None
         messages = stacks.messages_of(counted)
         if messages >= _MAX_MESSAGES:
             stack = replace(stack, message="", words=())
+            fingerprint = plain_fingerprint
         match, weighed, postings = self._nearest(stack)
         known = KnownStack(
-            fingerprint=stack.fingerprint or "",
+            fingerprint=fingerprint or "",
             weighed=weighed,
             buckets=self._buckets(match, founder, forced),
             founder=founder,
             match=match,
             is_indexed=True,
         )
-        operations = stacks.puts_of(known)
+        operations = [*stacks.puts_of(known), *learned]
         if stack.message:
             operations.append(Update(keys.stack_messages(plain), add={"messages": 1}))
         return self._write(known, operations, postings)
@@ -328,6 +334,7 @@ class Bucketing:
         }
 
     def _weighed(self, stack: Stack) -> Weighed:
+        stack, _ = self._names.of(stack)
         postings = self._index.read(terms.terms(stack))
         return _weigh(stack, postings, postings[ALL].stacks)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from chalicelib.bucketing.grades import Grade, grades
+from chalicelib.bucketing.grades import Grade, grade_of, grades
 from chalicelib.model import ExceptionInfo, Frame, Report
 
 _FORM = "2"  # of the fingerprint: a change of what normalising does makes all stacks new
@@ -24,8 +24,8 @@ class Stack:
     `types` are the exception types from the innermost out, `frames` one name
     a frame with its grade and its line (None: not known), `message` the
     innermost message without numbers, paths and addresses, `words` its
-    distinct words. A crash without frames
-    is told by `properties` (path, text) beside type and message.
+    distinct words. `places` says of each frame where in its module it is, or ""; a
+    stored stack has none. A crash without frames is told by `properties` (path, text) beside type and message.
     """
 
     types: tuple[str, ...]
@@ -35,6 +35,7 @@ class Stack:
     grades: tuple[Grade, ...] = ()
     lines: tuple[int | None, ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
+    places: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str | None:
@@ -90,6 +91,22 @@ def normalise(report: Report) -> Stack:
         grades=tuple(graded[place] for place in kept),
         lines=tuple(frames[place].line for place in kept),
         properties=() if kept else report.properties,
+        places=tuple(_place(frames[place]) for place in kept),
+    )
+
+
+def renamed(stack: Stack, names: Mapping[int, str]) -> Stack:
+    """The stack with other names for the frames at these places."""
+    if not names:
+        return stack
+    frames = [names.get(at, name) for at, name in enumerate(stack.frames)]
+    kept = _without_recursion(frames)
+    return replace(
+        stack,
+        frames=tuple(frames[at] for at in kept),
+        grades=tuple(grade_of(frames[at], stack.grades[at] is Grade.APP) for at in kept),
+        lines=tuple(stack.lines[at] for at in kept),
+        places=tuple(stack.places[at] for at in kept),
     )
 
 
@@ -155,11 +172,21 @@ def _frame_name(frame: Frame) -> str:
     """
     if frame.function:
         return plain_function(frame.function)
-    place = frame.address if frame.offset is None else frame.offset
-    where = (
-        "?" if place is None else f"{place & 0xFFF:03x}" if frame.offset is None else f"{place:x}"
-    )
-    return f"{(frame.module or '?').rpartition('/')[2]}!{where}"
+    if place := _place(frame):
+        return place
+    where = "?" if frame.address is None else f"{frame.address & 0xFFF:03x}"
+    return f"{_file_name(frame.module)}!{where}"
+
+
+def _place(frame: Frame) -> str:
+    """The frame's offset in its module; empty where either is not known."""
+    if frame.offset is None or not frame.module:
+        return ""
+    return f"{_file_name(frame.module)}!{frame.offset:x}"
+
+
+def _file_name(module: str | None) -> str:
+    return (module or "?").rpartition("/")[2]
 
 
 @lru_cache(maxsize=65_536)  # an app's crashes show the same few thousand functions
