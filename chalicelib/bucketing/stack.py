@@ -252,6 +252,15 @@ def blank_variable_parts(message: str) -> str:
     return " ".join(blanked.split())[:_MAX_MESSAGE_CHARS]
 
 
+_QUOTED = re.compile(r"(?<!\w)'[^'\n]{1,200}'(?!\w)|\"[^\"\n]{1,200}\"|`[^`\n]{1,200}`")
+
+
+@lru_cache(maxsize=4096)
+def without_quoted(message: str) -> str:
+    """The message with everything it quotes as `*`; an apostrophe in a word quotes nothing."""
+    return _QUOTED.sub("*", message)
+
+
 def words_of(message: str) -> tuple[str, ...]:
     """The distinct words of a message in their order."""
     return tuple(dict.fromkeys(_WORD.findall(message)))[:MAX_WORDS]
