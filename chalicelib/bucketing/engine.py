@@ -47,8 +47,8 @@ THRESHOLDS = ("1.0", "2.0", "3.0", "3.5", "4.0", "4.5", *(f"{whole}.0" for whole
 DEFAULT_THRESHOLD = "4.0"  # the value PartyCrasher's authors found most useful
 
 # score = 12 * likeness ** _STEEPNESS: puts the likeness above which two stacks more often than not
-# have one cause (0.69 on the labelled corpora) at PartyCrasher's default threshold.
-_STEEPNESS = 2.96
+# have one cause (0.68 on the labelled corpora) at PartyCrasher's default threshold.
+_STEEPNESS = 2.85
 _TOP_WITHOUT_FRAMES = 10.5  # equal words are less than an equal stack: never one bucket at 11.0
 
 _MAX_CANDIDATES = 24  # compared with a new stack, of all that share a rare term with it

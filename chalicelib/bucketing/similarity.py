@@ -38,9 +38,9 @@ _RARE_SITE_BITS = 5.0
 # a name in the code as often as it is a user's data.
 _SAME_BUT_FOR_QUOTED = 0.25
 
-# Their sum is 1. More than half is for the code, so that a message never decides alone; and all that
-# another quoted word can take away is less than what keeps two stacks apart, so that a user's data
-# in a message do not split a crash.
+# Without `properties` their sum is 1. More than half is for the code, so that a message never
+# decides alone; and all that another quoted word can take away is less than what keeps two stacks
+# apart, so that a user's data in a message do not split a crash.
 WEIGHTS: Mapping[str, float] = {
     "frames": 0.16,  # equal frames, by rarity, grade and closeness to the top
     "site": 0.12,  # the same first frame of the app; less where it is the second or third of one

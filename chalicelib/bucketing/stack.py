@@ -24,8 +24,9 @@ class Stack:
     `types` are the exception types from the innermost out, `frames` one name
     a frame with its grade and its line (None: not known), `message` the
     innermost message without numbers, paths and addresses, `words` its
-    distinct words. `places` says of each frame where in its module it is, or ""; a
-    stored stack has none. A crash without frames is told by `properties` (path, text) beside type and message.
+    distinct words. `places` says of each frame where in its module it is, or "";
+    a stored stack has none. A crash without frames is told by `properties`
+    (path, text) beside type and message.
     """
 
     types: tuple[str, ...]
@@ -252,7 +253,7 @@ def blank_variable_parts(message: str) -> str:
     return " ".join(blanked.split())[:_MAX_MESSAGE_CHARS]
 
 
-_QUOTED = re.compile(r"(?<!\w)'[^'\n]{1,200}'(?!\w)|\"[^\"\n]{1,200}\"|`[^`\n]{1,200}`")
+_QUOTED = re.compile(r"(?<!\w)'[^'\n]{1,200}'(?!\w)|\"[^\"\n]{1,200}\"|`[^`'\n]{1,200}[`']")
 
 
 @lru_cache(maxsize=4096)
