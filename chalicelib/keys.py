@@ -27,6 +27,7 @@ and everything that a known crash needs is found by exact keys.
 | stack, in the buckets it belongs to | `members#BUCKET` | `FINGERPRINT` | |
 | reports of a stack in an app | `stack#FINGERPRINT` | `reports#APP` | |
 | term, with the stacks that have it | `term#DIGEST` | `term` | |
+| place in a module, with the function's name | `place#DIGEST` | `name` | |
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
@@ -130,6 +131,10 @@ def reports_of_stack(fingerprint: str, app_id: str) -> Key:
 
 def term(digest: str) -> Key:
     return Key(f"term#{digest}", "term")
+
+
+def place(digest: str) -> Key:
+    return Key(f"place#{digest}", "name")
 
 
 def app_partition(app_id: str) -> str:

@@ -26,6 +26,7 @@ from chalicelib.bucketing.assignment import (
     Weight,
 )
 from chalicelib.bucketing.index import Index, Posting, bits_of, chance_of
+from chalicelib.bucketing.names import Names
 from chalicelib.bucketing.similarity import Weighed, likeness
 from chalicelib.bucketing.stack import Stack, digest_of, plain_function
 from chalicelib.bucketing.stacks import KnownStack, Stacks
@@ -46,8 +47,8 @@ THRESHOLDS = ("1.0", "2.0", "3.0", "3.5", "4.0", "4.5", *(f"{whole}.0" for whole
 DEFAULT_THRESHOLD = "4.0"  # the value PartyCrasher's authors found most useful
 
 # score = 12 * likeness ** _STEEPNESS: puts the likeness above which two stacks more often than not
-# have one cause (0.70 on the labelled corpora) at PartyCrasher's default threshold.
-_STEEPNESS = 3.08
+# have one cause (0.68 on the labelled corpora) at PartyCrasher's default threshold.
+_STEEPNESS = 2.85
 _TOP_WITHOUT_FRAMES = 10.5  # equal words are less than an equal stack: never one bucket at 11.0
 
 _MAX_CANDIDATES = 24  # compared with a new stack, of all that share a rare term with it
@@ -84,6 +85,7 @@ class Bucketing:
         self._table = table
         self._index = Index(table)
         self._stacks = Stacks(table)
+        self._names = Names(table)
         self.thresholds = tuple(thresholds)
         self.default_threshold = default_threshold
 
@@ -113,7 +115,7 @@ class Bucketing:
         if known is not None:
             itself = Match(known.fingerprint, known.founder, TOP_SCORE)
             return Preview(self._complete(known).buckets, itself)
-        near = self._near(stack)
+        near = self._near(self._names.of(stack)[0])
         own: dict[str, str | None] = dict.fromkeys(self.thresholds)
         return Preview({**own, **self._shared(near)}, near.match)
 
@@ -154,13 +156,17 @@ class Bucketing:
             return self._write(aside, stacks.puts_of(aside), {})
         if not stack.frames:
             return self._store_content(stack, founder, forced)
+        # A stack keeps the fingerprint that it came with, whatever names were learned for it.
+        own, own_plain = stack.fingerprint or "", stack.plain_fingerprint or ""
+        stack, learned = self._names.of(stack)
         plain = stack.plain_fingerprint or ""
         counted = self._table.get(keys.stack_messages(plain)) if stack.message else None
         if stacks.messages_of(counted) >= _MAX_MESSAGES:
             stack = replace(stack, message="", words=())
+            own = own_plain
         near = self._near(stack)
-        new = self._made(stack.fingerprint or "", near, founder, forced)
-        operations = stacks.puts_of(new)
+        new = self._made(own, near, founder, forced)
+        operations = [*stacks.puts_of(new), *learned]
         if stack.message:
             operations.append(Update(keys.stack_messages(plain), add={"messages": 1}))
         return self._write(new, operations, near.postings)
@@ -337,6 +343,7 @@ class Bucketing:
         }
 
     def _weighed(self, stack: Stack) -> Weighed:
+        stack, _ = self._names.of(stack)
         postings = self._index.read(terms.terms(stack))
         return _weigh(stack, postings, postings[ALL].stacks)
 

@@ -46,8 +46,8 @@ def compare(one: Weighed, other: Weighed, score: float) -> Comparison:
 def _told(kind: str, one: Weighed, other: Weighed) -> str:
     """What the two share in one kind of evidence."""
     shared = {
-        "site": one.site or "",
-        "area": ", ".join(area for area in one.areas if area in other.areas),
+        "site": next((name for name in one.sites if name in other.sites), ""),
+        "caller": ", ".join(one.sites[:2]),
         "place": " ".join(sorted(one.place_words & other.place_words)),
         "type": " ".join(one.stack.types[:1]),
         "words": " ".join(word for word in one.words if word in other.words),

@@ -73,7 +73,7 @@ def grades(frames: Sequence[Frame], names: Sequence[str]) -> tuple[Grade, ...]:
     """
     marked = any(frame.in_app for frame in frames)
     return tuple(
-        _grade(name, frame.in_app if marked else _is_app(frame))
+        grade_of(name, frame.in_app if marked else _is_app(frame))
         for frame, name in zip(frames, names, strict=True)
     )
 
@@ -85,7 +85,8 @@ def _is_app(frame: Frame) -> bool:
 
 
 @lru_cache(maxsize=65_536)  # an app's crashes show the same few thousand functions
-def _grade(name: str, is_app: bool) -> Grade:
+def grade_of(name: str, is_app: bool) -> Grade:
+    """The grade of a frame of that name, in the app's code or in another's."""
     if _MACHINERY.fullmatch(name):
         return Grade.MACHINERY
     if _DESCRIPTION.fullmatch(name):

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from chalicelib.bucketing.grades import Grade
-from chalicelib.bucketing.stack import Stack, property_words
+from chalicelib.bucketing.stack import Stack, property_words, without_quoted
 
 # What a frame of each grade counts. Machinery must not decide, but a stack that holds nothing
 # else is still told by it.
@@ -26,20 +26,31 @@ _GRADE_WEIGHT = {Grade.MACHINERY: 0.1, Grade.PLATFORM: 0.35, Grade.APP: 1.0}
 
 # Closeness to the top falls by e for each _REACH of grade weight above a frame: what stands above
 # counts by its grade, so that another runtime's way to raise does not push the crash site down.
-_REACH = 0.7
+_REACH = 2.5
 _MIN_BITS = 0.05  # of rarity: a frame that stands in every stack still counts a little
 _SITE_FRAMES = 3  # app frames from the top that name the place of a crash
 
+# A site this rare (in one stack of 32) names its crash alone. One that is in every stack, such as
+# `visit` or `dispatch`, says nothing without its caller.
+_RARE_SITE_BITS = 5.0
+
+# Of a message that differs only in what it quotes: it is the same complaint, but what is quoted is
+# a name in the code as often as it is a user's data.
+_SAME_BUT_FOR_QUOTED = 0.25
+
+# Without `properties` their sum is 1. More than half is for the code, so that a message never
+# decides alone; and all that another quoted word can take away is less than what keeps two stacks
+# apart, so that a user's data in a message do not split a crash.
 WEIGHTS: Mapping[str, float] = {
-    "frames": 0.20,  # equal frames, by rarity, grade and closeness to the top
-    "site": 0.20,  # the same first frame of the app
-    "area": 0.10,  # classes and modules of the frames, near the top
-    "place": 0.10,  # the words in the names of the first app frames
-    "line": 0.04,  # the same lines in equal frames
-    "type": 0.02,  # the same exception type
-    "words": 0.12,  # words of the message, by rarity
-    "wording": 0.12,  # words of type and message, all alike: the same kind of complaint
-    "message": 0.10,  # the same message, but for numbers, paths and addresses
+    "frames": 0.16,  # equal frames, by rarity, grade and closeness to the top
+    "site": 0.12,  # the same first frame of the app; less where it is the second or third of one
+    "caller": 0.13,  # the same two first frames of the app, the more the commoner the first is
+    "place": 0.08,  # the words in the names of the first app frames
+    "line": 0.06,  # the same lines in equal frames
+    "type": 0.03,  # the same exception type
+    "words": 0.05,  # words of the message, by rarity
+    "wording": 0.10,  # words of type and message, all alike: the same kind of complaint
+    "message": 0.27,  # the same message, but for numbers, paths and addresses
     "properties": 0.40,  # of crashes without frames: the words of all else they say
 }
 
@@ -73,27 +84,31 @@ class Weighed:
         return tuple(near * math.sqrt(max(bits, _MIN_BITS)) for near, bits in weights)
 
     @cached_property
-    def areas(self) -> Mapping[str, float]:
-        areas: dict[str, float] = {}
-        for name, near in zip(self.stack.frames, self.closeness, strict=True):
-            area = area_of(name)
-            areas[area] = areas.get(area, 0.0) + near
-        return areas
-
-    @cached_property
     def app_frames(self) -> tuple[int, ...]:
         """The places of the first frames of the app."""
         places = (at for at, grade in enumerate(self.stack.grades) if grade is Grade.APP)
         return tuple(place for place, _ in zip(places, range(_SITE_FRAMES), strict=False))
 
     @cached_property
-    def site(self) -> str | None:
-        """The first frame of the app that has a name."""
-        return self.stack.frames[self.app_frames[0]] if self.app_frames else None
+    def sites(self) -> tuple[str, ...]:
+        """The first frames of the app, of which the first is the crash site."""
+        return tuple(self.stack.frames[at] for at in self.app_frames)
+
+    @cached_property
+    def site_rarity(self) -> float:
+        """From 0 for a site that is in every stack to 1 for one that names its crash alone."""
+        if not self.app_frames:
+            return 0.0
+        return min(1.0, self.frame_bits[self.app_frames[0]] / _RARE_SITE_BITS)
+
+    @cached_property
+    def shape(self) -> str:
+        """The message without what it quotes."""
+        return without_quoted(self.stack.message)
 
     @cached_property
     def place_words(self) -> frozenset[str]:
-        return frozenset().union(*(name_words(self.stack.frames[at]) for at in self.app_frames))
+        return frozenset().union(*map(name_words, self.sites))
 
     @cached_property
     def words(self) -> Mapping[str, float]:
@@ -136,8 +151,8 @@ def likeness(one: Weighed, other: Weighed) -> Likeness:
     pairs = matched(one.stack.frames, other.stack.frames)
     measures = (
         ("frames", _frames(one, other, pairs)),
-        ("site", _equal(one.site, other.site)),
-        ("area", _shared(one.areas, other.areas)),
+        ("site", _site(one.sites, other.sites)),
+        ("caller", _equal(one.sites[:2], other.sites[:2])),
         ("place", _overlap(one.place_words, other.place_words)),
         ("line", _lines(one, other, pairs)),
         ("type", _equal(one.stack.types[:1], other.stack.types[:1])),
@@ -146,7 +161,8 @@ def likeness(one: Weighed, other: Weighed) -> Likeness:
         ("message", _messages(one, other)),
         ("properties", _cosine(one.told, other.told)),
     )
-    known = [(kind, value, WEIGHTS[kind]) for kind, value in measures if value is not None]
+    weights = {**WEIGHTS, "caller": WEIGHTS["caller"] * _site_commonness(one, other)}
+    known = [(kind, value, weights[kind]) for kind, value in measures if value is not None]
     total = sum(weight for _, _, weight in known) or 1.0
     evidence = tuple(Evidence(kind, value, weight / total) for kind, value, weight in known)
     return Likeness(sum(item.value * item.weight for item in evidence), evidence)
@@ -186,10 +202,24 @@ def _lines(one: Weighed, other: Weighed, pairs: Sequence[tuple[int, int]]) -> fl
     return shared / total if total else None
 
 
+def _site(sites: Sequence[str], others: Sequence[str]) -> float | None:
+    """1 for the same crash site; less for a frame that stands lower in one, as one was inlined."""
+    if not (sites or others):
+        return None
+    pairs = ((at, others.index(name)) for at, name in enumerate(sites) if name in others)
+    return max((1 / (1 + here + there) for here, there in pairs), default=0.0)
+
+
+def _site_commonness(one: Weighed, other: Weighed) -> float:
+    return 1.0 - max(one.site_rarity, other.site_rarity)
+
+
 def _messages(one: Weighed, other: Weighed) -> float | None:
     if not (one.words and other.words):
         return None
-    return float(one.stack.message == other.stack.message)
+    if one.stack.message == other.stack.message:
+        return 1.0
+    return _SAME_BUT_FOR_QUOTED if one.shape == other.shape else 0.0
 
 
 def _equal(one: object, other: object) -> float | None:
@@ -223,12 +253,3 @@ _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 def name_words(name: str) -> frozenset[str]:
     """The words of a name in CamelCase or with underscores."""
     return frozenset(_NAME_WORD.findall(name))
-
-
-@lru_cache(maxsize=65_536)
-def area_of(name: str) -> str:
-    """A function's class or module: its name without the last part."""
-    if name[:2] in {"-[", "+["}:  # Objective-C: -[Class selector:]
-        return name[2:].partition(" ")[0]
-    cut = max(name.rfind("."), name.rfind("::"))
-    return name[:cut] if cut > 0 else name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from chalicelib.bucketing.grades import Grade, grades
+from chalicelib.bucketing.grades import Grade, grade_of, grades
 from chalicelib.model import ExceptionInfo, Frame, Report
 
 _FORM = "2"  # of the fingerprint: a change of what normalising does makes all stacks new
@@ -24,8 +24,9 @@ class Stack:
     `types` are the exception types from the innermost out, `frames` one name
     a frame with its grade and its line (None: not known), `message` the
     innermost message without numbers, paths and addresses, `words` its
-    distinct words. A crash without frames
-    is told by `properties` (path, text) beside type and message.
+    distinct words. `places` says of each frame where in its module it is, or "";
+    a stored stack has none. A crash without frames is told by `properties`
+    (path, text) beside type and message.
     """
 
     types: tuple[str, ...]
@@ -35,6 +36,7 @@ class Stack:
     grades: tuple[Grade, ...] = ()
     lines: tuple[int | None, ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
+    places: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str | None:
@@ -72,6 +74,9 @@ def normalise(report: Report) -> Stack:
     if not types and report.exception_type:
         types = [report.exception_type]
     reason = next((entry.reason for entry in chain if entry.reason), report.reason)
+    if len(types) < 2 and reason:
+        causes, reason = _unwrapped(reason)
+        types = [*causes, *types]
     message = blank_variable_parts(reason or "")
     if message in types:  # a signal has nothing else to say
         message = ""
@@ -87,7 +92,38 @@ def normalise(report: Report) -> Stack:
         grades=tuple(graded[place] for place in kept),
         lines=tuple(frames[place].line for place in kept),
         properties=() if kept else report.properties,
+        places=tuple(_place(frames[place]) for place in kept),
     )
+
+
+def renamed(stack: Stack, names: Mapping[int, str]) -> Stack:
+    """The stack with other names for the frames at these places."""
+    if not names:
+        return stack
+    frames = [names.get(at, name) for at, name in enumerate(stack.frames)]
+    kept = _without_recursion(frames)
+    return replace(
+        stack,
+        frames=tuple(frames[at] for at in kept),
+        grades=tuple(grade_of(frames[at], stack.grades[at] is Grade.APP) for at in kept),
+        lines=tuple(stack.lines[at] for at in kept),
+        places=tuple(stack.places[at] for at in kept),
+    )
+
+
+# How a runtime writes the causes of an exception into its message: Java's stack traces, and what
+# .NET's Exception.ToString() puts between an exception and its inner one.
+_WRAPPED = re.compile(r"(?:\n\s*Caused by:| --->) *([A-Za-z_$][\w.$]*(?:\.[\w$]+)+)(?::[ \t]*|$)")
+
+
+def _unwrapped(message: str) -> tuple[list[str], str]:
+    """The types of the causes that a message tells of, innermost first, and what that one says.
+
+    A wrapper's own words ("Unable to start activity ...") tell where the
+    crash was noticed, not what it is.
+    """
+    told = _WRAPPED.split(message[:_MAX_READ_CHARS])
+    return told[-2:0:-2], told[-1].strip()
 
 
 def _own_frames(chain: list[ExceptionInfo]) -> tuple[Frame, ...]:
@@ -137,11 +173,21 @@ def _frame_name(frame: Frame) -> str:
     """
     if frame.function:
         return plain_function(frame.function)
-    place = frame.address if frame.offset is None else frame.offset
-    where = (
-        "?" if place is None else f"{place & 0xFFF:03x}" if frame.offset is None else f"{place:x}"
-    )
-    return f"{(frame.module or '?').rpartition('/')[2]}!{where}"
+    if place := _place(frame):
+        return place
+    where = "?" if frame.address is None else f"{frame.address & 0xFFF:03x}"
+    return f"{_file_name(frame.module)}!{where}"
+
+
+def _place(frame: Frame) -> str:
+    """The frame's offset in its module; empty where either is not known."""
+    if frame.offset is None or not frame.module:
+        return ""
+    return f"{_file_name(frame.module)}!{frame.offset:x}"
+
+
+def _file_name(module: str | None) -> str:
+    return (module or "?").rpartition("/")[2]
 
 
 @lru_cache(maxsize=65_536)  # an app's crashes show the same few thousand functions
@@ -194,6 +240,7 @@ _VARIABLE = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_](?:\w|\.(?=\w)|-(?=\w))*|_\w+")
 _MAX_MESSAGE_CHARS = 300  # what goes on longer tells of one user's data
+_MAX_READ_CHARS = 2000  # of a message: it may hold a whole log
 
 
 def blank_variable_parts(message: str) -> str:
@@ -202,8 +249,17 @@ def blank_variable_parts(message: str) -> str:
     A short quoted name stays (`'NoneType' object has no attribute 'key'`): it
     often is what tells two causes apart.
     """
-    blanked = _VARIABLE.sub("*", message[:2000])
+    blanked = _VARIABLE.sub("*", message[:_MAX_READ_CHARS])
     return " ".join(blanked.split())[:_MAX_MESSAGE_CHARS]
+
+
+_QUOTED = re.compile(r"(?<!\w)'[^'\n]{1,200}'(?!\w)|\"[^\"\n]{1,200}\"|`[^`'\n]{1,200}[`']")
+
+
+@lru_cache(maxsize=4096)
+def without_quoted(message: str) -> str:
+    """The message with everything it quotes as `*`; an apostrophe in a word quotes nothing."""
+    return _QUOTED.sub("*", message)
 
 
 def words_of(message: str) -> tuple[str, ...]:

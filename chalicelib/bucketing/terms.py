@@ -13,7 +13,7 @@ from chalicelib.bucketing.stack import Stack, property_words
 
 # With the stack itself, its buckets (13), the count of its messages and the count of all stacks
 # they make one atomic batch of 100 items.
-MAX_TERMS = 84
+MAX_TERMS = 72
 
 _PAIRS = 12  # callers near the top; deeper ones come again in every stack of an app
 
