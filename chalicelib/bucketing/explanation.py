@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from chalicelib.bucketing.assignment import Comparison, FramePair, Weight
-from chalicelib.bucketing.similarity import Weighed, likeness, matched
+from chalicelib.bucketing.similarity import Weighed, likeness, matched, weight_of_pair
 
 
 def summary(weighed: Weighed) -> tuple[Weight, ...]:
@@ -62,9 +62,7 @@ def _pairs(one: Weighed, other: Weighed, value: float) -> Iterator[FramePair]:
     """Both stacks from the top, equal frames side by side; `value` is shared out to those."""
     frames, others = one.stack.frames, other.stack.frames
     partners = dict(matched(frames, others))
-    shares = {
-        at: min(one.frame_weights[at], other.frame_weights[to]) for at, to in partners.items()
-    }
+    shares = {at: weight_of_pair(one, other, at, to)[0] for at, to in partners.items()}
     total = sum(shares.values()) or 1.0
     lonely = deque(at for at in range(len(others)) if at not in set(partners.values()))
     for place, name in enumerate(frames):

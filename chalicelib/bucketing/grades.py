@@ -64,6 +64,10 @@ _MACHINERY = re.compile(
 # code", "block 'body'". Its words come again in every template.
 _DESCRIPTION = re.compile(r"[a-z][\w-]*(?: ['\w-]+)+")
 
+# Objective-C classes of Apple's own frameworks: their prefixes are reserved. Where a client does
+# not say which image a frame is of, only the name tells.
+_APPLE = re.compile(r"[-+]\[_*(?:NS|UI|CA|CF|CL|AV|WK|MK|SK|SCN|MTL|PH|HK|MP|GL)[A-Z].*")
+
 
 def grades(frames: Sequence[Frame], names: Sequence[str]) -> tuple[Grade, ...]:
     """The grade of each frame; `names` are the frames' names as bucketing compares them.
@@ -89,6 +93,6 @@ def grade_of(name: str, is_app: bool) -> Grade:
     """The grade of a frame of that name, in the app's code or in another's."""
     if _MACHINERY.fullmatch(name):
         return Grade.MACHINERY
-    if _DESCRIPTION.fullmatch(name):
+    if _DESCRIPTION.fullmatch(name) or _APPLE.fullmatch(name):
         return Grade.PLATFORM
     return Grade.APP if is_app else Grade.PLATFORM

@@ -79,9 +79,14 @@ class Weighed:
         return tuple(_GRADE_WEIGHT[grade] * math.exp(-above / _REACH) for grade, above in graded)
 
     @cached_property
+    def frame_rarity(self) -> tuple[float, ...]:
+        """For each frame, the root of its bits: no single rare frame may outweigh all others."""
+        return tuple(math.sqrt(max(bits, _MIN_BITS)) for bits in self.frame_bits)
+
+    @cached_property
     def frame_weights(self) -> tuple[float, ...]:
-        weights = zip(self.closeness, self.frame_bits, strict=True)
-        return tuple(near * math.sqrt(max(bits, _MIN_BITS)) for near, bits in weights)
+        weights = zip(self.closeness, self.frame_rarity, strict=True)
+        return tuple(near * rarity for near, rarity in weights)
 
     @cached_property
     def app_frames(self) -> tuple[int, ...]:
@@ -184,10 +189,24 @@ def matched(names: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]
     return pairs
 
 
+def weight_of_pair(one: Weighed, other: Weighed, here: int, there: int) -> tuple[float, float]:
+    """What two equal frames share, and what they are together.
+
+    They differ by where they stand only: that one stack came when the frame
+    was rarer is no difference.
+    """
+    rarity = max(one.frame_rarity[here], other.frame_rarity[there])
+    near, nearer = sorted((one.closeness[here], other.closeness[there]))
+    return near * rarity, nearer * rarity
+
+
 def _frames(one: Weighed, other: Weighed, pairs: Sequence[tuple[int, int]]) -> float | None:
     mine, theirs = one.frame_weights, other.frame_weights
-    shared = sum(min(mine[here], theirs[there]) for here, there in pairs)
-    total = sum(mine) + sum(theirs) - shared
+    shared, total = 0.0, sum(mine) + sum(theirs)
+    for here, there in pairs:
+        both, either = weight_of_pair(one, other, here, there)
+        shared += both
+        total += either - mine[here] - theirs[there]
     return shared / total if total else None
 
 
@@ -228,8 +247,9 @@ def _equal(one: object, other: object) -> float | None:
 
 def _shared(one: Mapping[str, float], other: Mapping[str, float]) -> float | None:
     """The weight that both have, of all there is."""
-    shared = sum(min(weight, other[name]) for name, weight in one.items() if name in other)
-    total = sum(one.values()) + sum(other.values()) - shared
+    names = one.keys() | other.keys()
+    weights = {name: max(one.get(name, 0.0), other.get(name, 0.0)) for name in names}
+    shared, total = sum(weights[name] for name in one.keys() & other.keys()), sum(weights.values())
     return shared / total if total else None
 
 
