@@ -193,9 +193,9 @@ def weight_of_pair(one: Weighed, other: Weighed, here: int, there: int) -> tuple
     """What two equal frames share, and what they are together.
 
     They differ by where they stand only: that one stack came when the frame
-    was rarer is no difference.
+    was rarer is no difference, and what has become common says little.
     """
-    rarity = max(one.frame_rarity[here], other.frame_rarity[there])
+    rarity = min(one.frame_rarity[here], other.frame_rarity[there])
     near, nearer = sorted((one.closeness[here], other.closeness[there]))
     return near * rarity, nearer * rarity
 
@@ -246,10 +246,10 @@ def _equal(one: object, other: object) -> float | None:
 
 
 def _shared(one: Mapping[str, float], other: Mapping[str, float]) -> float | None:
-    """The weight that both have, of all there is."""
-    names = one.keys() | other.keys()
-    weights = {name: max(one.get(name, 0.0), other.get(name, 0.0)) for name in names}
-    shared, total = sum(weights[name] for name in one.keys() & other.keys()), sum(weights.values())
+    """The weight that both have, of all there is; of two weights of a name the lower counts."""
+    shared = total = sum(min(weight, other[name]) for name, weight in one.items() if name in other)
+    total += sum(weight for name, weight in one.items() if name not in other)
+    total += sum(weight for name, weight in other.items() if name not in one)
     return shared / total if total else None
 
 
