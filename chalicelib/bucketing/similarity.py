@@ -166,8 +166,11 @@ def likeness(one: Weighed, other: Weighed) -> Likeness:
         ("message", _messages(one, other)),
         ("properties", _cosine(one.told, other.told)),
     )
-    weights = {**WEIGHTS, "caller": WEIGHTS["caller"] * _site_commonness(one, other)}
-    known = [(kind, value, weights[kind]) for kind, value in measures if value is not None]
+    known = [
+        (kind, value, WEIGHTS[kind] * (_commonness_of_site(one, other) if kind == "caller" else 1))
+        for kind, value in measures
+        if value is not None
+    ]
     total = sum(weight for _, _, weight in known) or 1.0
     evidence = tuple(Evidence(kind, value, weight / total) for kind, value, weight in known)
     return Likeness(sum(item.value * item.weight for item in evidence), evidence)
@@ -196,8 +199,8 @@ def weight_of_pair(one: Weighed, other: Weighed, here: int, there: int) -> tuple
     was rarer is no difference, and what has become common says little.
     """
     rarity = min(one.frame_rarity[here], other.frame_rarity[there])
-    near, nearer = sorted((one.closeness[here], other.closeness[there]))
-    return near * rarity, nearer * rarity
+    near, far = one.closeness[here], other.closeness[there]
+    return (near * rarity, far * rarity) if near < far else (far * rarity, near * rarity)
 
 
 def _frames(one: Weighed, other: Weighed, pairs: Sequence[tuple[int, int]]) -> float | None:
@@ -225,11 +228,13 @@ def _site(sites: Sequence[str], others: Sequence[str]) -> float | None:
     """1 for the same crash site; less for a frame that stands lower in one, as one was inlined."""
     if not (sites or others):
         return None
+    if sites[:1] == others[:1]:
+        return 1.0
     pairs = ((at, others.index(name)) for at, name in enumerate(sites) if name in others)
     return max((1 / (1 + here + there) for here, there in pairs), default=0.0)
 
 
-def _site_commonness(one: Weighed, other: Weighed) -> float:
+def _commonness_of_site(one: Weighed, other: Weighed) -> float:
     return 1.0 - max(one.site_rarity, other.site_rarity)
 
 
