@@ -100,7 +100,7 @@ class Bucketing:
         """
         for _ in range(_MAX_ATTEMPTS):
             known = self._known(stack, founder)
-            if known is not None and forced is None:
+            if known is not None and (forced is None or known.is_forced(founder, forced)):
                 return self._complete(known)
             try:
                 return self._store(stack, founder, forced, known)
