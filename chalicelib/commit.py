@@ -169,12 +169,12 @@ class Batch:
             self.operations.append(Put(_pointer(place, group_id), if_absent=True))
         self._groups[place] = group_id
         stack_place = keys.stack_in_app(assignment.fingerprint, app_id)
-        if crash.stack.frames and not self._is_pointed(stack_place, fingerprint):
+        if crash.stack.frames and not self._is_pointed(stack_place, crash):
             self._groups[stack_place] = group_id
             self.operations.append(Put(_pointer(stack_place, group_id), if_absent=True))
         return assignment.fingerprint, group_id
 
-    def _is_pointed(self, stack_place: Key, fingerprint: str | None) -> bool:
+    def _is_pointed(self, stack_place: Key, crash: Crash) -> bool:
         """Whether the app has grouped the stack that bucketing put the crash under.
 
         That is the crash's own, which was looked up, unless it was forced
@@ -182,8 +182,9 @@ class Batch:
         """
         if stack_place in self._groups:
             return True
-        is_own = fingerprint is not None and stack_place.pk == keys.stack(fingerprint).pk
-        return not is_own and self._stored_group(stack_place) is not None
+        own = crash.stack.fingerprint if crash.forced_bucket is None else None
+        was_looked_up = own is not None and stack_place.pk == keys.stack(own).pk
+        return not was_looked_up and self._stored_group(stack_place) is not None
 
     def _stored_group(self, place: Key) -> int | None:
         item = self.table.get(place)

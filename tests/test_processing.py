@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib import bootstrap, clock, keys
 from chalicelib.bootstrap import Services
-from chalicelib.payload import Payload
+from chalicelib.bucketing.assignment import Founder
+from chalicelib.bucketing.stack import normalise
+from chalicelib.payload import PARTYCRASHER, Payload
 from chalicelib.processing import Outcome
 from chalicelib.queries.paging import Paging
+from chalicelib.reading import report_of
 from chalicelib.records import App
 from chalicelib.recount import recount_app
 from tests.crashes import ANDROID_EXAMPLE, android_log, drain, receive
@@ -187,6 +190,23 @@ def test_of_many_reports_with_one_database_id_at_the_same_moment_one_is_stored(
     assert sum(len(outcome.duplicates) for outcome in outcomes) == 21
     assert recount_app(services, app.app_id).differences == ()
     assert len(list(services.blobs.keys("raw/"))) == 3
+
+
+def test_a_forced_report_that_comes_again_after_its_stack_was_grouped_is_stored(
+    services: Services, app: App
+) -> None:
+    def given(name: str, **fields: str) -> int:
+        fields["database_id"] = name
+        body = b'{"stacktrace": [{"function": "run"}, {"function": "main"}]}'
+        made = Payload(app.app_id, PARTYCRASHER, clock.now(), body, fields=fields)
+        return services.intake.receive(made)
+
+    forced, plain = given("one", force_bucket="mine"), given("two")
+    stack = normalise(report_of(services.crashes.payload(forced)))
+    services.bucketing.assign(stack, Founder("one", app.app_id), "mine")  # and then it was killed
+    assert services.processor.process([plain]).stored == (plain,)
+    assert services.processor.process([forced]).stored == (forced,)
+    assert recount_app(services, app.app_id).differences == ()
 
 
 def test_a_deleted_payload_is_passed_over(services: Services, app: App) -> None:

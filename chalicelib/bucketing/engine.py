@@ -12,6 +12,7 @@ import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import cast
 
 from chalicelib import keys
@@ -101,7 +102,7 @@ class Bucketing:
         """
         for _ in range(_MAX_ATTEMPTS):
             known = self._known(stack, founder)
-            if known is not None and forced is None:
+            if known is not None and (forced is None or known.is_forced(founder, forced)):
                 return self._complete(known)
             try:
                 return self._store(stack, founder, forced, known)
@@ -199,12 +200,12 @@ class Bucketing:
     ) -> Assignment:
         """Store a new stack with its terms.
 
-        Terms that others keep changing are given up after a while: a stack
-        that common terms do not name is still found by its rare ones.
+        A term that others keep changing counts the stack in the end, but does
+        not name it: the stack is still found by its rare ones.
         """
-        for attempt in range(_MAX_ATTEMPTS):
-            last = attempt == _MAX_ATTEMPTS - 1
-            additions = {} if last else self._index.additions(new.fingerprint, postings)
+        crowded: set[Term] = set()
+        for attempt in count(1):
+            additions = self._index.additions(new.fingerprint, postings, crowded)
             updated = list(additions)
             try:
                 self._table.write([*operations, *additions.values()])
@@ -213,6 +214,8 @@ class Bucketing:
                     raise
                 lost = [updated[at - len(operations)] for at in failure.indexes]
                 postings = {**postings, **self._index.read(lost)}
+                if attempt >= _MAX_ATTEMPTS:
+                    crowded.update(lost)  # these have no condition any more, so that this ends
             else:
                 break
         return self._complete(new)
@@ -227,20 +230,27 @@ class Bucketing:
         total is counted with them, the shares keep within a fraction of a bit.
         """
         is_small = self._index.read([])[ALL].reports < index.SMALL
-        wanted = {keys.reports_of_stack(name, app_id): name for name in fingerprints}
-        for key, item in get_all(self._table, wanted).items():
-            reports, counted = cast(int, item["reports"]), cast(int, item.get("counted", 0))
-            if abs(reports - counted) >= (1 if is_small else max(1, counted)):
-                self._count_functions(key, wanted[key], app_id, item)
+        waiting = {keys.reports_of_stack(name, app_id): name for name in fingerprints}
+        for _ in range(_MAX_ATTEMPTS):
+            contested = {}
+            for key, item in get_all(self._table, waiting).items():
+                reports, counted = cast(int, item["reports"]), cast(int, item.get("counted", 0))
+                is_due = abs(reports - counted) >= (1 if is_small else max(1, counted))
+                if is_due and not self._count_functions(key, waiting[key], app_id, item):
+                    contested[key] = waiting[key]
+            if not contested:
+                return
+            waiting = contested
 
-    def _count_functions(self, key: Key, fingerprint: str, app_id: str, item: Item) -> None:
+    def _count_functions(self, key: Key, fingerprint: str, app_id: str, item: Item) -> bool:
+        """False: another worker counted just then, perhaps without the latest reports."""
         known = self._stacks.read_unchanging([fingerprint]).get(fingerprint)
         reports, counted = cast(int, item["reports"]), cast(int | None, item.get("counted"))
         before = counted or 0
         if counted is None and known is not None:
             before = known.counted_in(app_id)
         if reports == before:
-            return
+            return True
         names = known.weighed.stack.frames if known else ()
         postings = self._index.read(dict.fromkeys(map(terms.frame, names)))
         chance = chance_of(f"{key.pk}{key.sk}{reports}")
@@ -249,7 +259,8 @@ class Bucketing:
             more = self._index.more_reports(chance, reports - before, postings)
             self._table.write([done, *more])
         except (ConditionFailed, Conflict):
-            return  # another worker is at it; what it does not see is counted with the next report
+            return False
+        return True
 
     # --- finding the closest ---
 

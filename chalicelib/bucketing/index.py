@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -64,8 +64,13 @@ class Index:
         items = self._table.batch_get(list(wanted))
         return {term: _posting(items.get(key)) for key, term in wanted.items()}
 
-    def additions(self, fingerprint: str, known: Mapping[Term, Posting]) -> dict[Term, Update]:
-        """The updates that add a new stack, with its first report, to the terms that were read."""
+    def additions(
+        self, fingerprint: str, known: Mapping[Term, Posting], crowded: Collection[Term] = ()
+    ) -> dict[Term, Update]:
+        """The updates that add a new stack, with its first report, to the terms that were read.
+
+        Those of `crowded` terms count it only, whatever was added to them meanwhile.
+        """
         if not known:
             return {}
         chance = chance_of(fingerprint)
@@ -74,7 +79,12 @@ class Index:
         for term, posting in known.items():
             step = step_of(posting.stacks, total)
             if chance * step < 1:
-                updates[term] = _addition(term, posting, step, fingerprint)
+                counts = {"stacks": step, "reports": step if term.counts_reports else 0}
+                add = {name: count for name, count in counts.items() if count}
+                if term == ALL or term in crowded:
+                    updates[term] = Update(keys.term(term.key), add=add)
+                else:
+                    updates[term] = _addition(term, posting, add, fingerprint)
         return updates
 
     def more_reports(
@@ -134,12 +144,12 @@ def chance_of(text: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _addition(term: Term, posting: Posting, step: int, fingerprint: str) -> Update:
+def _addition(term: Term, posting: Posting, add: Mapping[str, int], fingerprint: str) -> Update:
     packed = (posting.packed + bytes.fromhex(fingerprint))[-MAX_POSTINGS * _FINGERPRINT_BYTES :]
     return Update(
         keys.term(term.key),
-        add={"stacks": step, "reports": step} if term.counts_reports else {"stacks": step},
-        set={"newest": b"" if term == ALL else packed},
+        add=add,
+        set={"newest": packed},
         require={"stacks": posting.stacks or None},
     )
 

@@ -32,6 +32,10 @@ class KnownStack:
         """Reports of an app that were counted for the stack's functions when it was stored."""
         return int(self.is_indexed and self.founder.app_id == app_id)
 
+    def is_forced(self, founder: Founder, bucket_id: str) -> bool:
+        """Whether this founder's report brought the stack, forced into that bucket."""
+        return self.founder == founder and set(self.buckets.values()) == {bucket_id}
+
 
 class Stacks:
     """Reads stored stacks; what never changes of them is kept for the next comparison."""

@@ -131,15 +131,31 @@ class BucketQueries:
         self, stacks: Iterable[tuple[str, str]], members: Collection[str]
     ) -> Iterator[StoredReport]:
         """The reports of the stacks, out of the groups that hold them."""
-        places = (keys.stack_in_app(fingerprint, app_id) for app_id, fingerprint in stacks)
-        groups = {cast(int, item["group_id"]) for item in get_all(self._table, places).values()}
         shards = [
             query_all(self._table, partition, index=BY_GROUP, descending=True, page_size=_PAGE_SIZE)
-            for group_id in sorted(groups)
+            for group_id in sorted(self._groups_of(list(stacks)))
             for partition in keys.reports_of_group(group_id)
         ]
         merged = heapq.merge(*shards, key=_place, reverse=True)
         return (StoredReport.from_item(item) for item in merged if item["fingerprint"] in members)
+
+    def _groups_of(self, stacks: Sequence[tuple[str, str]]) -> set[int]:
+        """The groups in which apps have stacks, given as (app, fingerprint).
+
+        A crash without frames has no place of its own in its app: its bucket leads to its group.
+        """
+        places = {keys.stack_in_app(name, app_id): (app_id, name) for app_id, name in stacks}
+        found = get_all(self._table, places)
+        without_frames = [place for key, place in places.items() if key not in found]
+        default = self._bucketing.default_threshold
+        bucket_ids = self._buckets_of([name for _, name in without_frames], default)
+        buckets = [
+            keys.group_of_bucket(bucket_ids[name], app_id)
+            for app_id, name in without_frames
+            if name in bucket_ids
+        ]
+        pointers = (*found.values(), *get_all(self._table, buckets).values())
+        return {cast(int, item["group_id"]) for item in pointers}
 
 
 def _first_dates(

@@ -5,26 +5,28 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from chalicelib import bootstrap, clock, keys
 from chalicelib.bootstrap import Services
-from chalicelib.bucketing import engine, index
+from chalicelib.bucketing import engine, index, terms
 from chalicelib.bucketing.assignment import TOP_SCORE, Founder
 from chalicelib.bucketing.engine import THRESHOLDS, Bucketing
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.bucketing.stack import Stack, normalise
+from chalicelib.bucketing.terms import Term
 from chalicelib.model import ExceptionInfo, Frame, Report
 from chalicelib.payload import Payload
 from chalicelib.queries.paging import Paging
 from chalicelib.records import App
 from chalicelib.recount import recount_app
 from chalicelib.storage.embedded.store import open_store
-from chalicelib.storage.ports import Table
+from chalicelib.storage.ports import Operation, Table, Update
 from tests.crashes import drain, receive
 
 HOST = ("com.acme.core.Queue.run", "com.acme.core.Server.serve", "com.acme.Main.main")
@@ -124,6 +126,15 @@ def test_what_is_like_a_stack_that_was_new_when_forced_follows_it(bucketing: Buc
     bucketing.assign(stack("a.B.c", "a.B.d", "a.B.e"), founder("one"), forced="mine")
     other = bucketing.assign(stack("a.B.c", "a.B.d", "a.X.y"), founder("two"))
     assert other.buckets["4.0"] == "mine"
+
+
+def test_a_forced_report_of_a_new_stack_is_where_it_was_when_it_comes_again(
+    bucketing: Bucketing,
+) -> None:
+    first = bucketing.assign(stack("a.B.c", "a.B.d"), founder("one"), forced="mine")
+    assert bucketing.assign(stack("a.B.c", "a.B.d"), founder("one"), forced="mine") == first
+    other = bucketing.assign(stack("a.B.c", "a.B.d"), founder("two"), forced="theirs")
+    assert set(other.buckets.values()) == {"theirs"}
 
 
 # --- without frames ---
@@ -260,6 +271,52 @@ def test_the_same_words_at_one_moment_open_one_bucket(table: Table) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda each: each.assign(words(note="lost"), founder()), engines))
     assert len({each.buckets["4.0"] for each in found}) == 1
+
+
+class BusyTable:
+    """The table, with another worker that adds to a term right before each write."""
+
+    def __init__(self, table: Table, term: Term) -> None:
+        self._table = table
+        self._term = term
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def write(self, operations: Sequence[Operation]) -> None:
+        self._table.write([Update(keys.term(self._term.key), add={"stacks": 1})])
+        self._table.write(operations)
+
+
+def test_a_stack_is_counted_under_a_term_that_never_rests_and_found_by_the_others(
+    table: Table,
+) -> None:
+    busy, rare = terms.frame("a.Common.f"), terms.frame("a.Rare.f")
+    new = Bucketing(cast(Table, BusyTable(table, busy))).assign(
+        stack("a.Rare.f", "a.Common.f"), founder()
+    )
+    known = index.Index(table).read([busy, rare])
+    assert known[busy].reports == known[rare].reports == known[terms.ALL].reports == 1
+    assert [name.hex() for name in known[rare].newest()] == [new.fingerprint]
+
+
+def test_reports_that_several_workers_count_at_one_moment_are_all_counted(
+    services: Services, app: App
+) -> None:
+    log = b"Package: p\n\nX: y\n\tat a.Main.run(M.java:1)\n\tat a.Main.main(M.java:2)\n"
+    ids = [receive(services, app, log) for _ in range(64)]
+    parts = (services.settings, services.table, services.blobs, services.queue)
+    workers = [bootstrap.build(*parts).processor for _ in range(8)]
+
+    def work(number: int) -> None:
+        for report_id in ids[number::8]:
+            workers[number].process([report_id])
+            workers[number].fold()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    known = index.Index(services.table).read([terms.frame("a.Main.run")])
+    assert {posting.reports for posting in known.values()} == {64}
 
 
 def test_a_deleted_stack_is_no_ones_match(bucketing: Bucketing, table: Table) -> None:

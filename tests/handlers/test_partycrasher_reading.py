@@ -225,6 +225,13 @@ def test_a_page_that_cannot_be_is_a_400_that_names_the_parameter(query: str) -> 
 # --- a bucket ------------------------------------------------------------
 
 
+def test_a_bucket_of_reports_without_frames_lists_them() -> None:
+    for name in ("one", "two"):
+        posted(name, note="the flux was lost")
+    bucket = get("/buckets/4.0/one").json
+    assert (bucket["total"], ids(bucket["top_reports"])) == (2, ["two", "one"])
+
+
 def test_a_bucket_tells_its_total_and_its_newest_reports() -> None:
     for number in range(4):
         posted(f"a{number}", "read", "main", date=f"2016-03-0{number + 1}T00:00:00")
