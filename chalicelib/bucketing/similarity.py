@@ -154,16 +154,17 @@ class Likeness:
 def likeness(one: Weighed, other: Weighed) -> Likeness:
     """Compare two stacks. Symmetric, and 1 for equal ones that have anything to compare."""
     pairs = matched(one.stack.frames, other.stack.frames)
+    site = _site(one.sites, other.sites)
     measures = (
         ("frames", _frames(one, other, pairs)),
-        ("site", _site(one.sites, other.sites)),
+        ("site", site),
         ("caller", _equal(one.sites[:2], other.sites[:2])),
         ("place", _overlap(one.place_words, other.place_words)),
         ("line", _lines(one, other, pairs)),
         ("type", _equal(one.stack.types[:1], other.stack.types[:1])),
         ("words", _shared(one.words, other.words) if one.words and other.words else None),
         ("wording", _cosine(one.wording, other.wording)),
-        ("message", _messages(one, other)),
+        ("message", _messages(one, other, site)),
         ("properties", _cosine(one.told, other.told)),
     )
     known = [
@@ -230,17 +231,25 @@ def _site(sites: Sequence[str], others: Sequence[str]) -> float | None:
         return None
     if sites[:1] == others[:1]:
         return 1.0
-    pairs = ((at, others.index(name)) for at, name in enumerate(sites) if name in others)
-    return max((1 / (1 + here + there) for here, there in pairs), default=0.0)
+    here = sites.index(others[0]) if others and others[0] in sites else None
+    there = others.index(sites[0]) if sites and sites[0] in others else None
+    return max((1 / (1 + at) for at in (here, there) if at is not None), default=0.0)
 
 
 def _commonness_of_site(one: Weighed, other: Weighed) -> float:
     return 1.0 - max(one.site_rarity, other.site_rarity)
 
 
-def _messages(one: Weighed, other: Weighed) -> float | None:
+def _messages(one: Weighed, other: Weighed, site: float | None) -> float | None:
+    """Whether both say the same; what is said at another place of the app does not count.
+
+    A runtime's own messages ("... on a null object reference") come from any
+    number of causes.
+    """
     if not (one.words and other.words):
         return None
+    if site == 0.0:
+        return 0.0
     if one.stack.message == other.stack.message:
         return 1.0
     return _SAME_BUT_FOR_QUOTED if one.shape == other.shape else 0.0

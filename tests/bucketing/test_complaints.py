@@ -319,6 +319,21 @@ def test_crashes_with_one_message_at_different_places_stay_apart(
     assert apart(bucketing, crash, elsewhere)
 
 
+def test_a_runtimes_own_message_under_a_shared_base_class_merges_no_two_screens(
+    bucketing: Bucketing,
+) -> None:
+    null = "Attempt to invoke virtual method 'int String.length()' on a null object reference"
+    below = ("com.shop.ui.BaseScreen.handleClick", "android.view.View.performClick",
+             "android.os.Handler.dispatchMessage", "android.os.Looper.loop",
+             "android.app.ActivityThread.main", "java.lang.reflect.Method.invoke")  # fmt: skip
+    screens = ("login.LoginScreen.onClick", "settings.SettingsScreen.onSave", "cart.Cart.onPay")
+    crashes = [
+        Crash("java.lang.NullPointerException", null, calls(f"com.shop.{screen}", *below))
+        for screen in screens
+    ]
+    assert apart(bucketing, *crashes)
+
+
 # --- why ---
 
 
