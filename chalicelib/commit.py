@@ -17,7 +17,7 @@ from chalicelib.payload import PARTYCRASHER, Payload
 from chalicelib.records import Alias, App, Group, PostedJson, StoredReport, Version
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table
 
-_MAX_OPERATIONS = 8  # of a crash: version (2), group (3), report, what was posted, alias
+_MAX_OPERATIONS = 7  # of a crash: version (2), group (3), report, what was posted
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
 _MAX_INFLATED_POSTED_BYTES = 500_000  # what a search reads of one report
@@ -68,8 +68,6 @@ class Batch:
     operations: list[Operation] = field(default_factory=list)
     apps: tuple[str, ...] = ()
     _report_at: dict[int, int] = field(default_factory=dict)
-    _alias_at: dict[int, int] = field(default_factory=dict)
-    _aliases: set[str] = field(default_factory=set)
     _versions: dict[Key, int] = field(default_factory=dict)
     _groups: dict[Key, int] = field(default_factory=dict)
     _new_groups: dict[str, int] = field(default_factory=dict)
@@ -84,9 +82,6 @@ class Batch:
             room = MAX_BATCH_ITEMS - len(self.operations) - needed
             if room < _MAX_OPERATIONS:
                 break
-            alias = crash.alias
-            if alias is not None and alias.database_id in self._aliases:
-                break  # the next batch finds the id taken
             version_id = self._version(crash)
             fingerprint, group_id = self._group(crash, version_id)
             report = _stored_report(crash, version_id, group_id, fingerprint)
@@ -95,10 +90,6 @@ class Batch:
             posted = _posted(crash)
             if posted is not None:
                 self.operations.append(Put(posted.item()))
-            if alias is not None:
-                self._aliases.add(alias.database_id)
-                self._alias_at[len(self.operations)] = crash.report_id
-                self.operations.append(Put(alias.item(), if_absent=True))
             row = deltas.row_of(group_id, version_id, crash.date, fingerprint)
             counted.setdefault(crash.app.app_id, []).append(row)
             taken += 1
@@ -114,12 +105,6 @@ class Batch:
     def reports_among(self, indexes: Sequence[int]) -> list[int]:
         """The reports whose put stands at one of these places."""
         return [self._report_at[index] for index in indexes if index in self._report_at]
-
-    def duplicates_among(self, indexes: Sequence[int]) -> list[int]:
-        """The reports, not stored themselves, whose `database_id` another report has."""
-        known = self.reports_among(indexes)
-        taken = (self._alias_at[index] for index in indexes if index in self._alias_at)
-        return [report_id for report_id in taken if report_id not in known]
 
     def _look_up(self, crashes: Sequence[Crash]) -> None:
         """Everything that a known crash needs, in one request."""

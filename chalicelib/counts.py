@@ -156,9 +156,10 @@ class _Span:
         if current is None and self.kind == "version":
             made = GroupVersion(self.group_id, self.version_id, self.count, self.first, self.last)
             return Update(key, set={**made.attributes(), **made.index()}, require={"total": None})
-        if current is None and self.kind == "stack":
+        if self.kind == "stack" and not (current and current["reports"]):
             made_of = {"reports": self.count, "first_at": self.first, "last_at": self.last}
-            return Update(key, set=cast(dict[str, Any], made_of), require={"reports": None})
+            before = current["reports"] if current else None
+            return Update(key, set=cast(dict[str, Any], made_of), require={"reports": before})
         values: dict[str, Any] = {}
         require: dict[str, Any] = {}
         if current is not None and self.last > cast(str, current["last_at"]):
@@ -175,7 +176,7 @@ class _Span:
 
 
 def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
-    if total is None:
+    if total is None or not total.reports:
         return StackTotal(row.reports, row.first, row.last)
     first, last = min(total.first_at, row.first), max(total.last_at, row.last)
     return StackTotal(total.reports + row.reports, first, last)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from chalicelib import clock, keys, payload
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
+from chalicelib.claims import claim
 from chalicelib.commit import Batch, Crash
 from chalicelib.counts import Counts
 from chalicelib.errors import CrashbucketError, FormatError
@@ -138,8 +139,10 @@ class Processor:
     def _commit(self, crashes: Sequence[Crash]) -> Outcome:
         stored: list[int] = []
         already_stored: list[int] = []
-        duplicates: list[int] = []
-        waiting = list(crashes)
+        duplicates = claim(self._table, (crash.alias for crash in crashes if crash.alias))
+        for report_id in duplicates:
+            self._blobs.delete(keys.raw_blob(report_id))
+        waiting = [crash for crash in crashes if crash.report_id not in duplicates]
         attempts = 0
         while waiting:
             batch = Batch(self._table, self._bucketing, self._ids)
@@ -149,14 +152,9 @@ class Processor:
             except ConditionFailed as failure:
                 known = batch.reports_among(failure.indexes)
                 already_stored.extend(known)
-                refused = batch.duplicates_among(failure.indexes)
-                for report_id in refused:
-                    self._blobs.delete(keys.raw_blob(report_id))
-                duplicates.extend(refused)
-                settled = {*known, *refused}
-                waiting = [crash for crash in waiting if crash.report_id not in settled]
+                waiting = [crash for crash in waiting if crash.report_id not in known]
                 attempts += 1
-                if attempts > _MAX_ATTEMPTS and not settled:
+                if attempts > _MAX_ATTEMPTS and not known:
                     raise Contention(str(failure)) from failure
                 continue
             attempts = 0
@@ -164,7 +162,7 @@ class Processor:
                 self._unfolded[app_id] = self._unfolded.get(app_id, 0) + 1
             stored.extend(crash.report_id for crash in waiting[:taken])
             waiting = waiting[taken:]
-        return Outcome(tuple(stored), tuple(already_stored), duplicates=tuple(duplicates))
+        return Outcome(tuple(stored), tuple(already_stored), duplicates=tuple(sorted(duplicates)))
 
 
 def _with_fields(report: Report, fields: Mapping[str, str]) -> Report:

@@ -161,8 +161,11 @@ class Alias(_Record):
     report_id: int
     app_id: str
 
+    def key(self) -> Key:
+        return keys.database_id(self.database_id)
+
     def item(self) -> Item:
-        return _placed(keys.database_id(self.database_id), self.attributes())
+        return _placed(self.key(), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from chalicelib import bootstrap, clock, keys
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Founder
+from chalicelib.bucketing.index import Index
 from chalicelib.bucketing.stack import normalise
+from chalicelib.bucketing.terms import ALL
 from chalicelib.payload import PARTYCRASHER, Payload
 from chalicelib.processing import Outcome
 from chalicelib.queries.paging import Paging
@@ -190,6 +192,7 @@ def test_of_many_reports_with_one_database_id_at_the_same_moment_one_is_stored(
     assert sum(len(outcome.duplicates) for outcome in outcomes) == 21
     assert recount_app(services, app.app_id).differences == ()
     assert len(list(services.blobs.keys("raw/"))) == 3
+    assert Index(services.table).read([])[ALL].stacks == 3  # of the others, bucketing knows nothing
 
 
 def test_a_forced_report_that_comes_again_after_its_stack_was_grouped_is_stored(

@@ -244,11 +244,13 @@ class Bucketing:
 
     def _count_functions(self, key: Key, fingerprint: str, app_id: str, item: Item) -> bool:
         """False: another worker counted just then, perhaps without the latest reports."""
-        known = self._stacks.read_unchanging([fingerprint]).get(fingerprint)
         reports, counted = cast(int, item["reports"]), cast(int | None, item.get("counted"))
-        before = counted or 0
-        if counted is None and known is not None:
-            before = known.counted_in(app_id)
+        if counted is None:  # who brought it counts: not who did before it was deleted
+            known = self._stacks.current(fingerprint)
+            before = known.counted_in(app_id) if known else 0
+        else:
+            known = self._stacks.read_unchanging([fingerprint]).get(fingerprint)
+            before = counted
         if reports == before:
             return True
         names = known.weighed.stack.frames if known else ()

@@ -19,6 +19,7 @@ from chalicelib.storage.ports import (
     Item,
     Key,
     Table,
+    Update,
     query_all,
 )
 
@@ -53,22 +54,32 @@ class Forgetting:
                     self._uncount(None if nothing_stays else known, totals)
             ours = {keys.stack_in_app(fingerprint, app_id).sk for app_id in app_ids}
             everybodys = {sk for sk in items if sk.startswith("app#")}
+            left = ours & everybodys
             if known is not None and everybodys <= ours:
-                folded = keys.reports_of_stack(fingerprint, known.founder.app_id).sk in items
-                self._forget(known, 0 if folded else 1, nothing_stays)
-            self._delete(Key(partition, sk) for sk in ours & everybodys)
+                of_founder = keys.reports_of_stack(fingerprint, known.founder.app_id).sk
+                self._forget(known, 0 if of_founder in items else 1, nothing_stays)
+                left.add(of_founder)
+            self._delete(Key(partition, sk) for sk in left)
 
     def _uncount(self, known: KnownStack | None, totals: Item) -> None:
-        """Delete an app's count of a stack, and take it from the functions it was added to."""
+        """Take an app's count of a stack away, and from the functions it was added to.
+
+        That of the app that brought the stack says 0 from then on: where it
+        says nothing, the report that the stack came with counts as its own.
+        """
         app_id = cast(str, totals["sk"]).partition("#")[2]
         counted = cast(int, totals.get("counted", known.counted_in(app_id) if known else 0))
         names = known.weighed.stack.frames if known and counted else ()
         touched = dict.fromkeys((*map(terms.frame, names), ALL)) if known and counted else {}
+        taken: Delete | Update = Delete(_key(totals), must_exist=True)
+        if known is not None and known.founder.app_id == app_id:
+            nothing = {"reports": 0, "counted": 0}
+            taken = Update(_key(totals), set=nothing, require={"counted": totals.get("counted")})
 
         def less(_: Term, posting: Posting) -> Posting:
             return replace(posting, reports=max(0, posting.reports - counted))
 
-        self._write([Delete(_key(totals), must_exist=True)], touched, less)
+        self._write([taken], touched, less)
 
     def _forget(self, known: KnownStack, reports: int, nothing_stays: bool) -> None:
         """Delete a stack; where the index names it, it does so no longer.
@@ -92,16 +103,17 @@ class Forgetting:
             left = max(0, posting.reports - (reports if term.counts_reports else 0))
             return Posting(max(0, posting.stacks - 1), left, posting.without(fingerprint))
 
-        touched = dict.fromkeys((*terms.terms(stack), ALL)) if known.is_indexed else {}
+        has_terms = known.is_indexed or nothing_stays  # a forced one's functions are counted too
+        touched = dict.fromkeys((*terms.terms(stack), ALL)) if has_terms else {}
         self._write(doomed, touched, without)
 
     def _write(
         self,
-        doomed: Sequence[Delete],
+        taken: Sequence[Delete | Update],
         touched: Iterable[Term],
         change: Callable[[Term, Posting], Posting],
     ) -> None:
-        """Delete the items, the first of which must be there, together with changing the terms.
+        """Take the items away, the first on a condition, together with changing the terms.
 
         What a stack has fits into one batch, as it was written in one.
         """
@@ -110,13 +122,13 @@ class Forgetting:
             known = self._index.read(wanted) if wanted else {}
             changes = (self._index.changed(t, known[t], change(t, known[t])) for t in wanted)
             try:
-                self._table.write([*doomed, *(made for made in changes if made is not None)])
+                self._table.write([*taken, *(made for made in changes if made is not None)])
             except ConditionFailed as failure:
                 if failure.indexes[0] == 0:
                     return  # another one took it back
             else:
                 return
-        raise Conflict(f"the terms of {doomed[0].key.pk} keep changing")
+        raise Conflict(f"the terms of {taken[0].key.pk} keep changing")
 
     def _delete(self, doomed: Iterable[Key]) -> None:
         distinct = list(dict.fromkeys(doomed))

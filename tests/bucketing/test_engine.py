@@ -315,6 +315,7 @@ def test_reports_that_several_workers_count_at_one_moment_are_all_counted(
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
+    services.counts.fold_all(app.app_id)
     known = index.Index(services.table).read([terms.frame("a.Main.run")])
     assert {posting.reports for posting in known.values()} == {64}
 

@@ -10,6 +10,8 @@ import pytest
 from app import app as application
 from chalicelib import bootstrap
 from chalicelib.bootstrap import Services
+from chalicelib.bucketing import terms
+from chalicelib.bucketing.index import Index
 from chalicelib.projects import RESERVED
 from chalicelib.records import App
 from chalicelib.recount import recount_app
@@ -215,6 +217,52 @@ def test_deleting_leaves_to_another_app_what_it_shares(deletable: Services, app:
     drain(deletable)
     assert deletable.crashes.report(again).group_id == report_of_app.group_id
     assert recount_app(deletable, app.app_id).differences == ()
+
+
+def test_functions_stay_counted_while_apps_that_share_a_stack_come_and_go(
+    deletable: Services, app: App
+) -> None:
+    functions = ["de.codenauts.hockeyapp.Cause.fail", "de.codenauts.hockeyapp.Main.run"]
+    told = {"exception_type": "java.lang.IllegalStateException", "message": "broken cause"}
+    asked = [terms.frame(functions[0])]
+
+    def counted() -> set[int]:
+        for each in deletable.accounts.apps():
+            deletable.counts.fold_all(each.app_id)
+        return {posting.reports for posting in Index(deletable.table).read(asked).values()}
+
+    def erase(project: str) -> None:
+        deletable.eraser.erase([deletable.projects.project(project).app_id])
+
+    posted("one", *functions, **told, project="first")  # brings the stack
+    posted("two", *functions, **told, project="second")
+    kept = receive(deletable, app, android_log("cause"))
+    drain(deletable)
+    assert deletable.reports.report("one").stored.fingerprint == (
+        deletable.crashes.report(kept).fingerprint
+    )
+    assert counted() == {3}
+    erase("first")
+    assert counted() == {2}
+    erase("second")
+    assert counted() == {1}
+    posted("three", *functions, **told, project="first")
+    assert counted() == {2}
+    seen = get("/buckets/4.0/one").json["first_seen"]
+    assert seen == "2016-02-29T10:00:00Z"
+    deletable.eraser.erase([app.app_id])
+    erase("first")
+    assert counted() == {0}
+    posted("four", *functions, **told, project="second")  # brings the stack anew
+    assert counted() == {1}
+
+
+def test_deleting_a_forced_report_leaves_none_of_its_functions(deletable: Services) -> None:
+    posted("one", "seldom", project="first")
+    posted("two", "seldom", project="second", force_bucket="mine")
+    for project in ("first", "second"):
+        assert deletable.eraser.erase([deletable.projects.project(project).app_id])
+    assert not [key for key in _everything(deletable) if key.startswith("term#")]
 
 
 def test_deleting_that_takes_too_long_goes_on_at_the_next_try(deletable: Services) -> None:
