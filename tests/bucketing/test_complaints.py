@@ -319,6 +319,14 @@ def test_crashes_with_one_message_at_different_places_stay_apart(
     assert apart(bucketing, crash, elsewhere)
 
 
+def test_different_places_that_one_function_calls_stay_apart(bucketing: Bucketing) -> None:
+    one, two = (
+        Crash("java.io.IOException", "stream closed", calls(f"com.app.{name}", "com.app.Main.run"))
+        for name in ("Cache.load", "Upload.send")
+    )
+    assert apart(bucketing, one, two)
+
+
 # --- why ---
 
 
