@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeVar
@@ -30,8 +30,9 @@ _REACH = 2.5
 _MIN_BITS = 0.05  # of rarity: a frame that stands in every stack still counts a little
 _SITE_FRAMES = 3  # app frames from the top that name the place of a crash
 
-# A site this rare (in one stack of 32) names its crash alone. One that is in every stack, such as
-# `visit` or `dispatch`, says nothing without its caller.
+# A site this rare (in one stack of 32) names its crash alone, and its caller may be any. One that
+# is in every stack, such as `visit` or `dispatch`, says nothing without its caller. Where neither
+# site is in the other stack, no inlining explains that, and the caller counts in full against them.
 _RARE_SITE_BITS = 5.0
 
 # Of a message that differs only in what it quotes: it is the same complaint, but what is quoted is
@@ -167,8 +168,9 @@ def likeness(one: Weighed, other: Weighed) -> Likeness:
         ("message", _messages(one, other, site)),
         ("properties", _cosine(one.told, other.told)),
     )
+    left_out = max(one.site_rarity, other.site_rarity) if site else 0.0
     known = [
-        (kind, value, WEIGHTS[kind] * (_commonness_of_site(one, other) if kind == "caller" else 1))
+        (kind, value, WEIGHTS[kind] * (1.0 - left_out if kind == "caller" else 1.0))
         for kind, value in measures
         if value is not None
     ]
@@ -226,18 +228,20 @@ def _lines(one: Weighed, other: Weighed, pairs: Sequence[tuple[int, int]]) -> fl
 
 
 def _site(sites: Sequence[str], others: Sequence[str]) -> float | None:
-    """1 for the same crash site; less for a frame that stands lower in one, as one was inlined."""
+    """1 for the same crash site; less for one that stands lower in the other, as it was inlined."""
     if not (sites or others):
         return None
     if sites[:1] == others[:1]:
         return 1.0
-    here = sites.index(others[0]) if others and others[0] in sites else None
-    there = others.index(sites[0]) if sites and sites[0] in others else None
-    return max((1 / (1 + at) for at in (here, there) if at is not None), default=0.0)
+    lower = [names.index(site) for site, names in _crossed(sites, others) if site in names]
+    return 1 / (1 + min(lower)) if lower else 0.0
 
 
-def _commonness_of_site(one: Weighed, other: Weighed) -> float:
-    return 1.0 - max(one.site_rarity, other.site_rarity)
+def _crossed(sites: Sequence[str], others: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Each one's crash site with the first app frames of the other."""
+    if sites and others:
+        yield sites[0], others
+        yield others[0], sites
 
 
 def _messages(one: Weighed, other: Weighed, site: float | None) -> float | None:

@@ -334,6 +334,14 @@ def test_a_runtimes_own_message_under_a_shared_base_class_merges_no_two_screens(
     assert apart(bucketing, *crashes)
 
 
+def test_different_places_that_one_function_calls_stay_apart(bucketing: Bucketing) -> None:
+    one, two = (
+        Crash("java.io.IOException", "stream closed", calls(f"com.app.{name}", "com.app.Main.run"))
+        for name in ("Cache.load", "Upload.send")
+    )
+    assert apart(bucketing, one, two)
+
+
 # --- why ---
 
 
