@@ -91,7 +91,11 @@ class Eraser:
             partition = keys.version_partition(cast(int, version["version_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
         kept = keys.app(app_id)
-        for partition in (keys.app_partition(app_id), *keys.deltas_of_app(app_id)):
+        for partition in (
+            keys.app_partition(app_id),
+            *keys.deltas_of_app(app_id),
+            *keys.places_of_app(app_id),
+        ):
             yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
 
     def _erase_dead_letters(self, erased: set[str]) -> None:

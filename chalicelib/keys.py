@@ -27,7 +27,7 @@ and everything that a known crash needs is found by exact keys.
 | stack, in the buckets it belongs to | `members#BUCKET` | `FINGERPRINT` | |
 | reports of a stack in an app | `stack#FINGERPRINT` | `reports#APP` | |
 | term, with the stacks that have it | `term#DIGEST` | `term` | |
-| place in a module, with the function's name | `place#DIGEST` | `name` | |
+| place in a module, with the function's name | `places#APP#SHARD` | `DIGEST` | |
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
@@ -133,8 +133,13 @@ def term(digest: str) -> Key:
     return Key(f"term#{digest}", "term")
 
 
-def place(digest: str) -> Key:
-    return Key(f"place#{digest}", "name")
+def place(app_id: str, digest: str) -> Key:
+    """What an app's reports call a place in a module; sharded by the digest's first hex digit."""
+    return Key(f"places#{app_id}#{digest[0]}", digest)
+
+
+def places_of_app(app_id: str) -> tuple[str, ...]:
+    return tuple(f"places#{app_id}#{digit}" for digit in "0123456789abcdef")
 
 
 def app_partition(app_id: str) -> str:

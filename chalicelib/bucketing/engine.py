@@ -62,6 +62,8 @@ _MAX_MESSAGES = 8
 
 _MAX_ATTEMPTS = 5  # to write a new stack while others write the same terms
 
+_MAX_RECOUNTS = 30  # of a stack's reports: each failure means that another worker counted some
+
 
 @dataclass(frozen=True, slots=True)
 class _Near:
@@ -116,7 +118,7 @@ class Bucketing:
         if known is not None:
             itself = Match(known.fingerprint, known.founder, TOP_SCORE)
             return Preview(self._complete(known).buckets, itself)
-        near = self._near(self._names.of(stack)[0])
+        near = self._near(stack)
         own: dict[str, str | None] = dict.fromkeys(self.thresholds)
         return Preview({**own, **self._shared(near)}, near.match)
 
@@ -159,7 +161,7 @@ class Bucketing:
             return self._store_content(stack, founder, forced)
         # A stack keeps the fingerprint that it came with, whatever names were learned for it.
         own, own_plain = stack.fingerprint or "", stack.plain_fingerprint or ""
-        stack, learned = self._names.of(stack)
+        stack, learned = self._names.of(stack, founder.app_id)
         plain = stack.plain_fingerprint or ""
         counted = self._table.get(keys.stack_messages(plain)) if stack.message else None
         if stacks.messages_of(counted) >= _MAX_MESSAGES:
@@ -231,7 +233,7 @@ class Bucketing:
         """
         is_small = self._index.read([])[ALL].reports < index.SMALL
         waiting = {keys.reports_of_stack(name, app_id): name for name in fingerprints}
-        for _ in range(_MAX_ATTEMPTS):
+        for _ in range(_MAX_RECOUNTS):
             contested = {}
             for key, item in get_all(self._table, waiting).items():
                 reports, counted = cast(int, item["reports"]), cast(int, item.get("counted", 0))
@@ -327,6 +329,10 @@ class Bucketing:
         found = self._stacks.read_unchanging(fingerprints)
         return {name: known.weighed.stack.frames for name, known in found.items()}
 
+    def named(self, stack: Stack, app_id: str) -> Stack:
+        """The stack with the names that the app's other reports have for its nameless frames."""
+        return self._names.of(stack, app_id)[0]
+
     def summary(self, stack: Stack) -> tuple[Weight, ...]:
         """What makes the stack what it is: its terms by falling weight."""
         return explanation.summary(self._weighed(stack))
@@ -356,7 +362,6 @@ class Bucketing:
         }
 
     def _weighed(self, stack: Stack) -> Weighed:
-        stack, _ = self._names.of(stack)
         postings = self._index.read(terms.terms(stack))
         return _weigh(stack, postings, postings[ALL].stacks)
 

@@ -112,7 +112,8 @@ def dry_run(project: str | None = None) -> Response:
     if isinstance(body, list):
         raise Refused("one_report_expected", "a dry run takes one report")
     posted = posts.checked(body, project, asked.request.body)
-    tried = services().reports.dry_run(posted.raw, posted.force_bucket)
+    app = services().projects.find(posted.project)
+    tried = services().reports.dry_run(posted.raw, app, posted.force_bucket)
     return json_answer(shape.dry_run(posted.own, posted.project, tried, asked.links))
 
 

@@ -131,9 +131,12 @@ class ReportQueries:
 
     # --- explaining ---
 
-    def dry_run(self, raw: bytes, forced: str | None) -> DryRun:
-        """Where the posted report would be put; nothing is stored."""
-        preview = self._bucketing.preview(normalise(parse(raw)))
+    def dry_run(self, raw: bytes, app: App | None, forced: str | None) -> DryRun:
+        """Where the posted report would be put in the app, if it is there; nothing is stored."""
+        stack = normalise(parse(raw))
+        preview = self._bucketing.preview(
+            self._bucketing.named(stack, app.app_id) if app is not None else stack
+        )
         if forced is not None:
             preview = Preview(dict.fromkeys(self._bucketing.thresholds, forced), preview.match)
         match = preview.match
@@ -155,7 +158,8 @@ class ReportQueries:
     # --- helpers ---
 
     def _stack(self, report: StoredReport) -> Stack:
-        return normalise(report_of(self._crashes.payload(report.report_id)))
+        stack = normalise(report_of(self._crashes.payload(report.report_id)))
+        return self._bucketing.named(stack, report.app_id)
 
     def _assignments(self, fingerprints: Iterable[str]) -> dict[str, Assignment]:
         distinct = list(dict.fromkeys(fingerprints))
