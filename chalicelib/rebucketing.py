@@ -81,7 +81,9 @@ class Rebucketing:
                 self._remember(cast(str, item["app_sk"]))
         self._services.counts.fold_all(self._app_id)
         for group_id in sorted(self._left):
-            self._settle(group_id)
+            for _ in range(_MAX_ATTEMPTS):
+                if self._settle(group_id):
+                    break
         self._table.write([Delete(keys.rebucketing(self._app_id))])
         return done
 
@@ -205,8 +207,18 @@ class Rebucketing:
 
     # --- what is left behind ---
 
-    def _settle(self, group_id: int) -> None:
-        """Give a group that lost reports the dates of those it has; take it away if it has none."""
+    def _settle(self, group_id: int) -> bool:
+        """Give a group that lost reports the dates of those it has; take it away if it has none.
+
+        False: a crash came into it meanwhile.
+        """
+        try:
+            self._settle_now(group_id)
+        except ConditionFailed:
+            return False
+        return True
+
+    def _settle_now(self, group_id: int) -> None:
         item = self._table.get(keys.group(group_id))
         if item is None:
             return
