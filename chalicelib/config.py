@@ -15,6 +15,9 @@ from chalicelib.errors import CrashbucketError
 
 StoreKind = Literal["embedded", "aws"]
 _TOP_SCORE = 12.0  # of two equal stacks
+_MAX_THRESHOLDS = (
+    13  # a new stack with its place in a bucket of each is one batch (terms.MAX_TERMS)
+)
 Reading = Literal["open", "token"]
 
 
@@ -102,6 +105,8 @@ class Settings:
         if not all(0 < number <= _TOP_SCORE for number in numbers):
             told = f"use numbers above 0 and up to {_TOP_SCORE:g}, with commas between"
             raise InvalidSetting(f"CRASHBUCKET_THRESHOLDS is {self.thresholds!r}: {told}")
+        if len(numbers) > _MAX_THRESHOLDS:
+            raise InvalidSetting(f"CRASHBUCKET_THRESHOLDS may hold {_MAX_THRESHOLDS} numbers")
         return tuple(map(str, numbers))
 
 

@@ -36,6 +36,7 @@ def test_the_environment_beats_the_defaults() -> None:
         ("CRASHBUCKET_THRESHOLDS", "4.0,high"),
         ("CRASHBUCKET_THRESHOLDS", "4.0,13"),
         ("CRASHBUCKET_THRESHOLDS", "nan"),
+        ("CRASHBUCKET_THRESHOLDS", "1,1.5,2,2.5,3,3.5,4,4.5,5,5.5,6,6.5,7,7.5"),
         ("CRASHBUCKET_DEFAULT_THRESHOLD", "4.2"),
     ],
 )

@@ -30,7 +30,9 @@ routes = Blueprint(__name__)
 _VERSION = "0.2.0"  # of the API, as `GET /` tells it
 _SINCE = "3-days-ago"  # of top buckets, where the client says nothing
 _CORS = CORSConfig(
-    allow_headers=["X-HockeyAppToken"], expose_headers=["Location", "Link"], max_age=600
+    allow_headers=["X-HockeyAppToken"],
+    expose_headers=["Location", "Link", "X-Total-Count"],
+    max_age=600,
 )
 _DELETE_WITHIN_S = 20.0  # API Gateway waits 29 s for an answer
 _ALL = "*"  # in the place of a project, in a search

@@ -313,6 +313,13 @@ def test_a_bad_order_is_a_400() -> None:
     assert get(f"{PROJECT}/search?order=up").json["property"] == "order"
 
 
+def test_a_page_of_another_site_may_read_how_much_was_found() -> None:
+    posted("one", "main")
+    headers = get(f"{PROJECT}/search?q=main").headers
+    assert headers["x-total-count"] == "1"
+    assert "X-Total-Count" in headers["access-control-expose-headers"].split(",")
+
+
 # --- projects ------------------------------------------------------------
 
 
