@@ -112,13 +112,13 @@ class Bucketing:
                 continue  # another worker just stored it: now it is known
         raise Conflict(f"the stack of {founder.database_id} comes and goes")
 
-    def preview(self, stack: Stack) -> Preview:
-        """Where the stack would go; nothing is stored."""
+    def preview(self, stack: Stack, app_id: str | None = None) -> Preview:
+        """Where the stack would go in an app (None: in a new one); nothing is stored."""
         known = self._known(stack, None)
         if known is not None:
             itself = Match(known.fingerprint, known.founder, TOP_SCORE)
             return Preview(self._complete(known).buckets, itself)
-        near = self._near(stack)
+        near = self._near(stack if app_id is None else self.named(stack, app_id))
         own: dict[str, str | None] = dict.fromkeys(self.thresholds)
         return Preview({**own, **self._shared(near)}, near.match)
 

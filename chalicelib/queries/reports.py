@@ -133,10 +133,7 @@ class ReportQueries:
 
     def dry_run(self, raw: bytes, app: App | None, forced: str | None) -> DryRun:
         """Where the posted report would be put in the app, if it is there; nothing is stored."""
-        stack = normalise(parse(raw))
-        preview = self._bucketing.preview(
-            self._bucketing.named(stack, app.app_id) if app is not None else stack
-        )
+        preview = self._bucketing.preview(normalise(parse(raw)), app.app_id if app else None)
         if forced is not None:
             preview = Preview(dict.fromkeys(self._bucketing.thresholds, forced), preview.match)
         match = preview.match

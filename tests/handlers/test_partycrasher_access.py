@@ -131,6 +131,29 @@ def test_apps_of_other_doors_are_no_projects(services: Services, app: App) -> No
     assert bucket["id"] == "one"
 
 
+def test_an_app_neither_tells_nor_takes_the_names_of_another_ones_frames(
+    services: Services,
+) -> None:
+    def told(database_id: str, project: str, *names: str | None) -> None:
+        frames = [
+            {"function": name, "dylib": "libacme.so", "address": f"0x1{place}34"}
+            for place, name in enumerate(names)
+        ]
+        sent = {"database_id": database_id, "project": project, "stacktrace": frames}
+        assert post("/reports", sent).status == 201
+
+    def functions(database_id: str) -> set[str]:
+        summary = get(f"/reports/{database_id}/summary").json["summary"]
+        return {entry["term"] for entry in summary}
+
+    told("named", "theirs", "secret_a", "secret_b")
+    told("nameless", "mine", None, None)
+    assert functions("nameless") == {"libacme.so!1034", "libacme.so!1134"}
+    assert get("/reports/nameless").json["buckets"]["1.0"]["id"] == "nameless"
+    told("also nameless", "theirs", None, None, "main")
+    assert functions("also nameless") == {"secret_a", "secret_b", "main"}
+
+
 def test_first_path_parts_of_every_route_are_reserved() -> None:
     firsts = {path.split("/")[1] for path in application.routes if len(path) > 1}
     assert firsts - {"{project}"} <= RESERVED
@@ -173,6 +196,8 @@ def test_deleting_takes_away_everything_of_the_projects_and_nothing_else(
         posted(f"r{number}", f"f{number % 5}", "main", project=f"p{number % 2}", version=number % 3)
     posted("empty", project="p0")
     posted("forced", "main", project="p1", force_bucket="mine")
+    named = {"function": "read", "dylib": "libacme.so", "address": "0x1234"}
+    assert post("/p0/reports", {"database_id": "named", "stacktrace": [named]}).status == 201
     admin = token_for(deletable, None, "admin")
     answer = ask("DELETE", "/reports", X_HockeyAppToken=admin)
     assert (answer.status, answer.json) == (200, {"status": "All reports deleted"})

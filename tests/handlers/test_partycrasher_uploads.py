@@ -176,6 +176,16 @@ def test_an_id_with_a_slash_has_links_that_lead_to_it() -> None:
     assert get(unquote(bucket.removeprefix(HOST))).json["total"] == 1
 
 
+def test_a_dry_run_knows_a_stack_whose_frames_got_names_since() -> None:
+    frames = [{"function": None, "dylib": "libacme.so", "address": f"0x{n}234"} for n in (1, 2)]
+    sent = {"database_id": "nameless", "stacktrace": frames}
+    assert post("/p/reports", sent).status == 201
+    named = [{**frame, "function": f"f{n}"} for n, frame in enumerate(frames)]
+    assert post("/p/reports", {"database_id": "named", "stacktrace": named}).status == 201
+    tried = post("/p/reports/dry-run", {**sent, "database_id": "again"}).json["buckets"]
+    assert tried["11.0"]["id"] == tried["top_match"]["report_id"] == "nameless"
+
+
 def test_force_bucket_decides_at_every_threshold() -> None:
     posted("one", "main", "run")
     forced = posted("two", "main", "run", force_bucket="mine")["buckets"]
