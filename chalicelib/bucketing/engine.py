@@ -52,8 +52,9 @@ DEFAULT_THRESHOLD = "4.0"  # the value PartyCrasher's authors found most useful
 _STEEPNESS = 2.85
 _TOP_WITHOUT_FRAMES = 10.5  # equal words are less than an equal stack: never one bucket at 11.0
 
-_MAX_CANDIDATES = 24  # compared with a new stack, of all that share a rare term with it
-_MIN_SHARED = 0.3  # of the rarity that the first candidate shares: what shares less is not closer
+_MAX_CANDIDATES = 16  # compared with a new stack, of all that share a rare term with it
+_MIN_SHARED = 0.4  # of the rarity that the first candidate shares: what shares less is not closer
+_MAX_NAMED = 150  # stacks: by then the rarest terms have said what they know
 _RAREST_TERMS = 25  # of a new stack, whose postings name the candidates
 
 # Messages that one stack may have before they count as data (a user's name, a file's) and are left
@@ -250,12 +251,13 @@ class Bucketing:
         if counted is None:  # who brought it counts: not who did before it was deleted
             known = self._stacks.current(fingerprint)
             before = known.counted_in(app_id) if known else 0
+            weighed = known.weighed if known else None
         else:
-            known = self._stacks.read_unchanging([fingerprint]).get(fingerprint)
+            weighed = self._stacks.weighed([fingerprint]).get(fingerprint)
             before = counted
         if reports == before:
             return True
-        names = known.weighed.stack.frames if known else ()
+        names = weighed.stack.frames if weighed else ()
         postings = self._index.read(dict.fromkeys(map(terms.frame, names)))
         chance = chance_of(f"{key.pk}{key.sk}{reports}")
         done = Update(key, set={"counted": reports}, require={"counted": counted})
@@ -278,9 +280,9 @@ class Bucketing:
         total = postings[ALL].stacks
         weighed = _weigh(stack, postings, total)
         scores = {
-            known.fingerprint: score_of(weighed, known.weighed)
-            for known in self._candidates(postings, total)
-            if bool(known.weighed.stack.frames) == bool(stack.frames)
+            fingerprint: score_of(weighed, known)
+            for fingerprint, known in self._candidates(postings, total).items()
+            if bool(known.stack.frames) == bool(stack.frames)
         }
         for fingerprint in sorted(scores, key=lambda name: -scores[name]):
             known = self._stacks.current(fingerprint)
@@ -296,20 +298,23 @@ class Bucketing:
             t: near.buckets[t] for t in self.thresholds if t in near.buckets and score >= float(t)
         }
 
-    def _candidates(self, postings: Mapping[Term, Posting], total: int) -> Iterator[KnownStack]:
+    def _candidates(self, postings: Mapping[Term, Posting], total: int) -> dict[str, Weighed]:
         """The stacks that share the rarest terms, those that share most of them first."""
         rarities = ((bits_of(posting, total), term) for term, posting in postings.items())
         named = ((bits, term) for bits, term in rarities if postings[term].packed)
         rarest = heapq.nlargest(_RAREST_TERMS, named, key=lambda entry: entry[0])
         weights: dict[bytes, float] = {}
         for bits, term in rarest:
+            weight = bits * bits
             for name in postings[term].newest():
-                weights[name] = weights.get(name, 0.0) + bits * bits
+                weights[name] = weights.get(name, 0.0) + weight
+            if len(weights) >= _MAX_NAMED:
+                break
         nearest = heapq.nlargest(_MAX_CANDIDATES, weights, key=lambda name: (weights[name], name))
         least = _MIN_SHARED * weights[nearest[0]] if nearest else 0.0
         best = [name.hex() for name in nearest if weights[name] >= least]
-        found = self._stacks.read_unchanging(best)
-        return (found[fingerprint] for fingerprint in best if fingerprint in found)
+        found = self._stacks.weighed(best)
+        return {fingerprint: found[fingerprint] for fingerprint in best if fingerprint in found}
 
     def _same_content(self, stack: Stack) -> KnownStack | None:
         """The first crash without frames that says just the same."""
@@ -326,8 +331,8 @@ class Bucketing:
 
     def functions(self, fingerprints: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """The names of the frames of stored stacks, by fingerprint."""
-        found = self._stacks.read_unchanging(fingerprints)
-        return {name: known.weighed.stack.frames for name, known in found.items()}
+        found = self._stacks.weighed(fingerprints)
+        return {name: weighed.stack.frames for name, weighed in found.items()}
 
     def named(self, stack: Stack, app_id: str) -> Stack:
         """The stack with the names that the app's other reports have for its nameless frames."""

@@ -61,7 +61,7 @@ def _told(kind: str, one: Weighed, other: Weighed) -> str:
 def _pairs(one: Weighed, other: Weighed, value: float) -> Iterator[FramePair]:
     """Both stacks from the top, equal frames side by side; `value` is shared out to those."""
     frames, others = one.stack.frames, other.stack.frames
-    partners = dict(matched(frames, others))
+    partners = dict(matched(one, other))
     shares = {at: weight_of_pair(one, other, at, to)[0] for at, to in partners.items()}
     total = sum(shares.values()) or 1.0
     lonely = deque(at for at in range(len(others)) if at not in set(partners.values()))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -41,10 +41,10 @@ class Posting:
     reports: int = 0
     packed: bytes = b""  # fingerprints, the newest last
 
-    def newest(self) -> Iterator[bytes]:
+    def newest(self) -> list[bytes]:
         """The fingerprints of the newest stacks that have the term, as bytes."""
-        size = _FINGERPRINT_BYTES
-        return (self.packed[at : at + size] for at in range(0, len(self.packed), size))
+        size, packed = _FINGERPRINT_BYTES, self.packed
+        return [packed[at : at + size] for at in range(0, len(packed), size)]
 
     def without(self, fingerprint: str) -> bytes:
         """`packed` without one stack."""

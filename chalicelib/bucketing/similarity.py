@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import TypeVar
+from functools import lru_cache
+from operator import mul
+from typing import Any, Generic, TypeVar
 
 from chalicelib.bucketing.grades import Grade
 from chalicelib.bucketing.stack import Stack, property_words, without_quoted
 
+_T = TypeVar("_T")
+_V = TypeVar("_V")
+
 # What a frame of each grade counts. Machinery must not decide, but a stack that holds nothing
 # else is still told by it.
-_GRADE_WEIGHT = {Grade.MACHINERY: 0.1, Grade.PLATFORM: 0.35, Grade.APP: 1.0}
+_GRADE_WEIGHTS = (0.1, 0.35, 1.0)  # machinery, platform, app
 
 # Closeness to the top falls by e for each _REACH of grade weight above a frame: what stands above
 # counts by its grade, so that another runtime's way to raise does not push the crash site down.
@@ -56,6 +60,24 @@ WEIGHTS: Mapping[str, float] = {
 }
 
 
+class _once(Generic[_V]):  # noqa: N801 - stands where a decorator stands
+    """A property that is computed once: `functools.cached_property` without its lock.
+
+    Until Python 3.12 that takes a lock, which is half of what a comparison
+    with a stack costs that was just read. Computing twice does no harm here.
+    """
+
+    def __init__(self, compute: Callable[[Any], _V]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> _V:
+        value = self._compute(instance)
+        instance.__dict__[self._name] = value
+        return value
+
+
 @dataclass(frozen=True)
 class Weighed:
     """A stack with the rarity, in bits, of each of its frames and message words."""
@@ -64,75 +86,85 @@ class Weighed:
     frame_bits: tuple[float, ...]
     word_bits: tuple[float, ...]
 
-    @cached_property
-    def above(self) -> tuple[float, ...]:
-        """For each frame, the grade weight of the frames above it."""
-        total, sums = 0.0, []
-        for grade in self.stack.grades:
-            sums.append(total)
-            total += _GRADE_WEIGHT[grade]
-        return tuple(sums)
-
-    @cached_property
+    @_once
     def closeness(self) -> tuple[float, ...]:
         """For each frame, its grade's weight times its closeness to the top."""
-        graded = zip(self.stack.grades, self.above, strict=True)
-        return tuple(_GRADE_WEIGHT[grade] * math.exp(-above / _REACH) for grade, above in graded)
+        return _closeness(bytes(self.stack.grades))
 
-    @cached_property
+    @_once
     def frame_rarity(self) -> tuple[float, ...]:
         """For each frame, the root of its bits: no single rare frame may outweigh all others."""
-        return tuple(math.sqrt(max(bits, _MIN_BITS)) for bits in self.frame_bits)
+        root = math.sqrt
+        return tuple([root(bits if bits > _MIN_BITS else _MIN_BITS) for bits in self.frame_bits])
 
-    @cached_property
+    @_once
     def frame_weights(self) -> tuple[float, ...]:
-        weights = zip(self.closeness, self.frame_rarity, strict=True)
-        return tuple(near * rarity for near, rarity in weights)
+        return tuple(map(mul, self.closeness, self.frame_rarity))
 
-    @cached_property
+    @_once
     def app_frames(self) -> tuple[int, ...]:
         """The places of the first frames of the app."""
-        places = (at for at, grade in enumerate(self.stack.grades) if grade is Grade.APP)
-        return tuple(place for place, _ in zip(places, range(_SITE_FRAMES), strict=False))
+        return _app_frames(bytes(self.stack.grades))
 
-    @cached_property
+    @_once
+    def place_of(self) -> Mapping[str, int] | None:
+        """Where each frame stands, by its name; None where one stands twice."""
+        places = dict(zip(self.stack.frames, range(len(self.stack.frames)), strict=True))
+        return places if len(places) == len(self.stack.frames) else None
+
+    @_once
     def sites(self) -> tuple[str, ...]:
         """The first frames of the app, of which the first is the crash site."""
         return tuple(self.stack.frames[at] for at in self.app_frames)
 
-    @cached_property
+    @_once
     def site_rarity(self) -> float:
         """From 0 for a site that is in every stack to 1 for one that names its crash alone."""
         if not self.app_frames:
             return 0.0
         return min(1.0, self.frame_bits[self.app_frames[0]] / _RARE_SITE_BITS)
 
-    @cached_property
+    @_once
     def shape(self) -> str:
         """The message without what it quotes."""
         return without_quoted(self.stack.message)
 
-    @cached_property
+    @_once
     def place_words(self) -> frozenset[str]:
         return frozenset().union(*map(name_words, self.sites))
 
-    @cached_property
+    @_once
     def words(self) -> Mapping[str, float]:
         """The message's words with their weight; the type's own name is no message."""
         bits = zip(self.stack.words, self.word_bits, strict=True)
         return {w: max(b, _MIN_BITS) for w, b in bits if w not in self.stack.types}
 
-    @cached_property
+    @_once
     def wording(self) -> frozenset[str]:
         named = (part for kind in self.stack.types for part in kind.split("."))
         return frozenset(self.words).union(named)
 
-    @cached_property
+    @_once
     def told(self) -> frozenset[tuple[str, str]]:
         """The words of a crash without frames, by property."""
         return frozenset(
             (path, word) for path, text in self.stack.properties for word in property_words(text)
         )
+
+
+@lru_cache(maxsize=65_536)  # most stacks of an app have one of few patterns
+def _closeness(grades: bytes) -> tuple[float, ...]:
+    above, near = 0.0, []
+    for grade in grades:
+        weight = _GRADE_WEIGHTS[grade]
+        near.append(weight * math.exp(-above / _REACH))
+        above += weight
+    return tuple(near)
+
+
+@lru_cache(maxsize=65_536)
+def _app_frames(grades: bytes) -> tuple[int, ...]:
+    return tuple(at for at, grade in enumerate(grades) if grade == Grade.APP)[:_SITE_FRAMES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +186,7 @@ class Likeness:
 
 def likeness(one: Weighed, other: Weighed) -> Likeness:
     """Compare two stacks. Symmetric, and 1 for equal ones that have anything to compare."""
-    pairs = matched(one.stack.frames, other.stack.frames)
+    pairs = matched(one, other)
     site = _site(one.sites, other.sites)
     measures = (
         ("frames", _frames(one, other, pairs)),
@@ -179,11 +211,12 @@ def likeness(one: Weighed, other: Weighed) -> Likeness:
     return Likeness(sum(item.value * item.weight for item in evidence), evidence)
 
 
-def matched(names: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]]:
-    """The places of equal names, each paired once, the first with the first."""
-    first = dict(zip(others, range(len(others)), strict=True))
-    if len(first) == len(others) and len(set(names)) == len(names):  # nearly always
-        return [(place, first[name]) for place, name in enumerate(names) if name in first]
+def matched(one: Weighed, other: Weighed) -> list[tuple[int, int]]:
+    """The places of equal frames, each paired once, the first with the first."""
+    mine, theirs = one.place_of, other.place_of
+    if mine is not None and theirs is not None:  # nearly always
+        return [(place, theirs[name]) for name, place in mine.items() if name in theirs]
+    names, others = one.stack.frames, other.stack.frames
     places: dict[str, list[int]] = {}
     for place in range(len(others) - 1, -1, -1):
         places.setdefault(others[place], []).append(place)
@@ -269,9 +302,6 @@ def _shared(one: Mapping[str, float], other: Mapping[str, float]) -> float | Non
     total += sum(weight for name, weight in one.items() if name not in other)
     total += sum(weight for name, weight in other.items() if name not in one)
     return shared / total if total else None
-
-
-_T = TypeVar("_T")
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float | None:

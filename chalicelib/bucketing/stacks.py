@@ -42,7 +42,7 @@ class Stacks:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._cache: dict[str, KnownStack] = {}
+        self._cache: dict[str, Weighed] = {}
 
     def read(self, fingerprints: Sequence[str]) -> dict[str, KnownStack]:
         """The stacks that exist, of at most 100, as they are now."""
@@ -52,14 +52,18 @@ class Stacks:
         items = self._table.batch_get(list(wanted))
         return {wanted[key]: _known(wanted[key], item) for key, item in items.items()}
 
-    def read_unchanging(self, fingerprints: Sequence[str]) -> dict[str, KnownStack]:
-        """The same for comparison: buckets may be those of some time ago."""
+    def weighed(self, fingerprints: Sequence[str]) -> dict[str, Weighed]:
+        """Those of the stacks that are there, or were some time ago: what is compared stays."""
         found = {name: self._cache[name] for name in fingerprints if name in self._cache}
-        read = self.read([name for name in fingerprints if name not in found])
-        if len(self._cache) + len(read) > _CACHED_STACKS:
-            self._cache = {}
-        self._cache.update(read)
-        return {**found, **read}
+        wanted = {keys.stack(name): name for name in fingerprints if name not in found}
+        if wanted:
+            items = self._table.batch_get(list(wanted))
+            read = {wanted[key]: _weighed(item) for key, item in items.items()}
+            if len(self._cache) + len(read) > _CACHED_STACKS:
+                self._cache = {}
+            self._cache.update(read)
+            found.update(read)
+        return found
 
     def current(self, fingerprint: str) -> KnownStack | None:
         """A stack as it is now; None where it was deleted since it was read."""
@@ -129,24 +133,29 @@ def _item(known: KnownStack) -> Item:
 
 def _known(fingerprint: str, item: Item) -> KnownStack:
     values = cast(dict[str, Any], item)
-    stack = Stack(
-        types=tuple(values.get("types", ())),
-        frames=tuple(values["frames"]),
-        message=values.get("message", ""),
-        words=tuple(values.get("words", ())),
-        grades=tuple(_GRADES[digit] for digit in values.get("grades", "")),
-        lines=tuple(values.get("lines", ())),
-        properties=tuple((path, text) for path, text in values.get("properties", ())),
-    )
     match = values.get("match")
     return KnownStack(
         fingerprint,
-        Weighed(stack, _unpacked(values, "frame_bits"), _unpacked(values, "word_bits")),
+        _weighed(item),
         values["buckets"],
         Founder(values.get("founder", fingerprint), values.get("founder_app", "")),
         _match(match) if match else None,
         values.get("indexed", False),
     )
+
+
+def _weighed(item: Item) -> Weighed:
+    values = cast(dict[str, Any], item)
+    stack = Stack(
+        types=tuple(values.get("types", ())),
+        frames=tuple(values["frames"]),
+        message=values.get("message", ""),
+        words=tuple(values.get("words", ())),
+        grades=tuple(map(_GRADES.__getitem__, values.get("grades", ""))),
+        lines=tuple(values.get("lines", ())),
+        properties=tuple((path, text) for path, text in values.get("properties", ())),
+    )
+    return Weighed(stack, _unpacked(values, "frame_bits"), _unpacked(values, "word_bits"))
 
 
 def _match(values: Mapping[str, str]) -> Match:
@@ -155,9 +164,12 @@ def _match(values: Mapping[str, str]) -> Match:
 
 
 # Bits of rarity as one byte each, in steps of 1/8: nothing is rarer than 31.9 bits.
+_BITS = tuple(byte / 8 for byte in range(256))
+
+
 def _packed(bits: Sequence[float]) -> bytes:
     return bytes(min(255, round(value * 8)) for value in bits)
 
 
 def _unpacked(values: Mapping[str, Any], name: str) -> tuple[float, ...]:
-    return tuple(byte / 8 for byte in values.get(name, b""))
+    return tuple(map(_BITS.__getitem__, values.get(name, b"")))
