@@ -160,7 +160,10 @@ def _engine_digest() -> str:
 
 
 def rates(stores: Stores, rounds: int, in_a_round: int) -> tuple[Rates, Rates]:
-    """Both stores in turns, on copies; the small one fresh each round, so that it stays small."""
+    """Both stores in turns, report by report, on copies; the small one is fresh each round.
+
+    So that it stays small, and whatever else the machine does falls on both.
+    """
     known: tuple[list[float], list[float]] = ([], [])
     new: tuple[list[float], list[float]] = ([], [])
     mixed: tuple[list[float], list[float]] = ([], [])
@@ -170,18 +173,17 @@ def rates(stores: Stores, rounds: int, in_a_round: int) -> tuple[Rates, Rates]:
             small = Path(shutil.copytree(stores.folders[0], folder / f"small-{number}"))
             start = number * (in_a_round + _WARM_UP)
             news = stores.new[start : start + in_a_round + _WARM_UP]
-            # The other goes first each time: what the disk does later falls on both.
-            for place in (0, 1) if number % 2 else (1, 0):
-                with _table((small, large)[place]) as table:
-                    engine = Bucketing(table)
-                    named = founders(f"round{number}")
-                    _seconds(engine, news[:_WARM_UP], named)
-                    new_s = _seconds(engine, news[_WARM_UP:], named)
-                    olds = [stores.known[at % len(stores.known)] for at in range(in_a_round)]
-                    known_s = _seconds(engine, olds, named)
-                new[place].append(in_a_round / new_s)
-                known[place].append(in_a_round / known_s)
-                mixed[place].append(2 * in_a_round / (new_s + known_s))
+            olds = [stores.known[at % len(stores.known)] for at in range(in_a_round)]
+            with _table(small) as small_table, _table(large) as large_table:
+                engines = (Bucketing(small_table), Bucketing(large_table))
+                named = founders(f"round{number}")
+                _seconds(engines, news[:_WARM_UP], named)
+                new_s = _seconds(engines, news[_WARM_UP:], named)
+                known_s = _seconds(engines, olds, named)
+            for place in (0, 1):
+                new[place].append(in_a_round / new_s[place])
+                known[place].append(in_a_round / known_s[place])
+                mixed[place].append(2 * in_a_round / (new_s[place] + known_s[place]))
     found = [
         Rates(size, *(statistics.median(kind[place]) for kind in (known, new, mixed)))
         for place, size in enumerate(stores.sizes)
@@ -189,11 +191,17 @@ def rates(stores: Stores, rounds: int, in_a_round: int) -> tuple[Rates, Rates]:
     return found[0], found[1]
 
 
-def _seconds(engine: Bucketing, reports: Sequence[Report], named: Iterator[Founder]) -> float:
-    began = time.perf_counter()
-    for report, founder in zip(reports, named, strict=False):
-        engine.assign(normalise(report), founder)
-    return time.perf_counter() - began
+def _seconds(
+    engines: tuple[Bucketing, Bucketing], reports: Sequence[Report], named: Iterator[Founder]
+) -> tuple[float, float]:
+    """What the reports take at each store; the other goes first each time."""
+    seconds = [0.0, 0.0]
+    for number, (report, founder) in enumerate(zip(reports, named, strict=False)):
+        for place in (0, 1) if number % 2 else (1, 0):
+            began = time.perf_counter()
+            engines[place].assign(normalise(report), founder)
+            seconds[place] += time.perf_counter() - began
+    return seconds[0], seconds[1]
 
 
 def costs(stores: Stores, counted: int) -> list[Cost]:

@@ -28,7 +28,7 @@ from chalicelib.bucketing.assignment import (
 )
 from chalicelib.bucketing.index import Index, Posting, bits_of, chance_of
 from chalicelib.bucketing.names import Names
-from chalicelib.bucketing.similarity import Weighed, likeness
+from chalicelib.bucketing.similarity import Weighed, likeness, rarity_of
 from chalicelib.bucketing.stack import Stack, digest_of, plain_function
 from chalicelib.bucketing.stacks import KnownStack, Stacks
 from chalicelib.bucketing.terms import ALL, Term
@@ -385,7 +385,7 @@ def _weigh(stack: Stack, postings: Mapping[Term, Posting], total: int) -> Weighe
 
     return Weighed(
         stack,
-        tuple(bits(terms.frame(name)) for name in stack.frames),
+        tuple(rarity_of(bits(terms.frame(name))) for name in stack.frames),
         tuple(bits(terms.word(text)) for text in stack.words),
     )
 

@@ -80,31 +80,29 @@ class _once(Generic[_V]):  # noqa: N801 - stands where a decorator stands
 
 @dataclass(frozen=True)
 class Weighed:
-    """A stack with the rarity, in bits, of each of its frames and message words."""
+    """A stack with the rarity of each of its frames (`rarity_of`) and message words (in bits)."""
 
     stack: Stack
-    frame_bits: tuple[float, ...]
+    frame_rarity: tuple[float, ...]
     word_bits: tuple[float, ...]
 
     @_once
+    def _pattern(self) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        return _pattern_of(bytes(self.stack.grades))
+
+    @property
     def closeness(self) -> tuple[float, ...]:
         """For each frame, its grade's weight times its closeness to the top."""
-        return _closeness(bytes(self.stack.grades))
+        return self._pattern[0]
 
-    @_once
-    def frame_rarity(self) -> tuple[float, ...]:
-        """For each frame, the root of its bits: no single rare frame may outweigh all others."""
-        root = math.sqrt
-        return tuple([root(bits if bits > _MIN_BITS else _MIN_BITS) for bits in self.frame_bits])
+    @property
+    def app_frames(self) -> tuple[int, ...]:
+        """The places of the first frames of the app."""
+        return self._pattern[1]
 
     @_once
     def frame_weights(self) -> tuple[float, ...]:
         return tuple(map(mul, self.closeness, self.frame_rarity))
-
-    @_once
-    def app_frames(self) -> tuple[int, ...]:
-        """The places of the first frames of the app."""
-        return _app_frames(bytes(self.stack.grades))
 
     @_once
     def place_of(self) -> Mapping[str, int] | None:
@@ -122,7 +120,7 @@ class Weighed:
         """From 0 for a site that is in every stack to 1 for one that names its crash alone."""
         if not self.app_frames:
             return 0.0
-        return min(1.0, self.frame_bits[self.app_frames[0]] / _RARE_SITE_BITS)
+        return min(1.0, self.frame_rarity[self.app_frames[0]] ** 2 / _RARE_SITE_BITS)
 
     @_once
     def shape(self) -> str:
@@ -131,7 +129,7 @@ class Weighed:
 
     @_once
     def place_words(self) -> frozenset[str]:
-        return frozenset().union(*map(name_words, self.sites))
+        return _words_of_names(self.sites)
 
     @_once
     def words(self) -> Mapping[str, float]:
@@ -153,18 +151,25 @@ class Weighed:
 
 
 @lru_cache(maxsize=65_536)  # most stacks of an app have one of few patterns
-def _closeness(grades: bytes) -> tuple[float, ...]:
+def _pattern_of(grades: bytes) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """What the grades of the frames alone say: `closeness` and `app_frames`."""
     above, near = 0.0, []
     for grade in grades:
         weight = _GRADE_WEIGHTS[grade]
         near.append(weight * math.exp(-above / _REACH))
         above += weight
-    return tuple(near)
+    app = tuple(at for at, grade in enumerate(grades) if grade == Grade.APP)
+    return tuple(near), app[:_SITE_FRAMES]
 
 
 @lru_cache(maxsize=65_536)
-def _app_frames(grades: bytes) -> tuple[int, ...]:
-    return tuple(at for at, grade in enumerate(grades) if grade == Grade.APP)[:_SITE_FRAMES]
+def _words_of_names(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset().union(*map(name_words, names))
+
+
+def rarity_of(bits: float) -> float:
+    """The root of a frame's bits: no single rare frame may outweigh all others."""
+    return math.sqrt(max(bits, _MIN_BITS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, cast
 from chalicelib import keys
 from chalicelib.bucketing.assignment import Founder, Match
 from chalicelib.bucketing.grades import Grade
-from chalicelib.bucketing.similarity import Weighed
+from chalicelib.bucketing.similarity import Weighed, rarity_of
 from chalicelib.bucketing.stack import Stack
 from chalicelib.storage.ports import Item, Operation, Put, Table
 
@@ -117,7 +117,7 @@ def _item(known: KnownStack) -> Item:
         "grades": "".join(str(int(grade)) for grade in stack.grades),
         "lines": list(stack.lines),
         "properties": [list(entry) for entry in stack.properties],
-        "frame_bits": _packed(weighed.frame_bits),
+        "frame_bits": _packed([rarity**2 for rarity in weighed.frame_rarity]),
         "word_bits": _packed(weighed.word_bits),
         "indexed": known.is_indexed,
     }
@@ -155,7 +155,11 @@ def _weighed(item: Item) -> Weighed:
         lines=tuple(values.get("lines", ())),
         properties=tuple((path, text) for path, text in values.get("properties", ())),
     )
-    return Weighed(stack, _unpacked(values, "frame_bits"), _unpacked(values, "word_bits"))
+    return Weighed(
+        stack,
+        tuple(map(_RARITIES.__getitem__, values.get("frame_bits", b""))),
+        tuple(map(_BITS.__getitem__, values.get("word_bits", b""))),
+    )
 
 
 def _match(values: Mapping[str, str]) -> Match:
@@ -165,11 +169,8 @@ def _match(values: Mapping[str, str]) -> Match:
 
 # Bits of rarity as one byte each, in steps of 1/8: nothing is rarer than 31.9 bits.
 _BITS = tuple(byte / 8 for byte in range(256))
+_RARITIES = tuple(map(rarity_of, _BITS))
 
 
 def _packed(bits: Sequence[float]) -> bytes:
     return bytes(min(255, round(value * 8)) for value in bits)
-
-
-def _unpacked(values: Mapping[str, Any], name: str) -> tuple[float, ...]:
-    return tuple(map(_BITS.__getitem__, values.get(name, b"")))
