@@ -8,6 +8,7 @@ and everything that a known crash needs is found by exact keys.
 |---|---|---|---|
 | app | `app#APP` | `app` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
+| group that rebucketing took reports from | `app#APP` | `rebucketing#ID` | |
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
@@ -109,6 +110,11 @@ def stack_in_app(fingerprint: str, app_id: str) -> Key:
 def rebucketing(app_id: str) -> Key:
     """How far putting the reports of an app anew has come."""
     return Key(f"app#{app_id}", "rebucketing")
+
+
+def left_by_rebucketing(app_id: str, group_id: int) -> Key:
+    """Noted with the move of a report: its group is to be settled at the end."""
+    return Key(f"app#{app_id}", f"rebucketing#{group_id}")
 
 
 def stack_messages(plain_fingerprint: str) -> Key:

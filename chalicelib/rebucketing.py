@@ -58,13 +58,11 @@ class Rebucketing:
         self._services = services
         self._table = services.table
         self._app_id = app_id
-        self._left: set[int] = set()  # groups that reports were taken from
 
     def run(self, progress: Callable[[], object] = lambda: None) -> Rebucketed:
         """Look at every report that is there now; `progress` is called for each."""
         done = Rebucketed()
         note = self._table.get(keys.rebucketing(self._app_id)) or {}
-        self._left = set(cast(list[int], note.get("left", [])))
         place = cast(str, note.get("place", ""))
         for number, item in enumerate(self._oldest_first(place), 1):
             report = StoredReport.from_item(item)
@@ -80,10 +78,11 @@ class Rebucketing:
             if number % _REMEMBERED == 0:
                 self._remember(cast(str, item["app_sk"]))
         self._services.counts.fold_all(self._app_id)
-        for group_id in sorted(self._left):
+        for left in list(self._groups_left()):
             for _ in range(_MAX_ATTEMPTS):
-                if self._settle(group_id):
+                if self._settle(cast(int, left["group_id"])):
                     break
+            self._table.write([Delete(Key(str(left["pk"]), str(left["sk"])))])
         self._table.write([Delete(keys.rebucketing(self._app_id))])
         return done
 
@@ -98,8 +97,12 @@ class Rebucketing:
 
     def _remember(self, place: str) -> None:
         key = keys.rebucketing(self._app_id)
-        left = sorted(self._left)
-        self._table.write([Put({"pk": key.pk, "sk": key.sk, "place": place, "left": left})])
+        self._table.write([Put({"pk": key.pk, "sk": key.sk, "place": place})])
+
+    def _groups_left(self) -> Iterator[Item]:
+        """The notes of the groups that reports were taken from, also by a run that was stopped."""
+        first = keys.left_by_rebucketing(self._app_id, 0)
+        return query_all(self._table, first.pk, sort=SortRange.beginning_with(first.sk.rstrip("0")))
 
     # --- one report ---
 
@@ -123,8 +126,6 @@ class Rebucketing:
                     return False
                 report = StoredReport.from_item(current)
             else:
-                if group_id != report.group_id:
-                    self._left.add(report.group_id)
                 return group_id != report.group_id
         raise Conflict(f"report {report.report_id} could not be moved: others write to its groups")
 
@@ -172,6 +173,9 @@ class Rebucketing:
             )
         )
         operations.append(self._delta(report, moved, new_groups))
+        if group_id != report.group_id:
+            left = keys.left_by_rebucketing(self._app_id, report.group_id)
+            operations.append(Put({"pk": left.pk, "sk": left.sk, "group_id": report.group_id}))
         return operations, group_id
 
     def _delta(self, report: StoredReport, moved: StoredReport, new_groups: int) -> Put:

@@ -124,6 +124,25 @@ def test_it_goes_on_where_it_was_stopped(
     assert recount_app(stored, app.app_id).differences == ()
 
 
+def test_a_group_whose_only_report_moved_just_before_the_stop_is_taken_away_too(
+    services: Services, app: App
+) -> None:
+    process = Processor(
+        services.table, services.blobs, EarlierForm(services.table), services.ids,
+        report_of, services.accounts.find_app,
+    )  # fmt: skip
+    for level in range(LEVELS):
+        receive(services, app, crash(0, level))
+    drain(replace(services, processor=process))
+    process.fold()
+    assert len(groups_of(services, app)) == LEVELS
+    with pytest.raises(KeyboardInterrupt):
+        Rebucketing(services, app.app_id).run(_stop_after(LEVELS - 1))
+    Rebucketing(services, app.app_id).run()
+    assert list(groups_of(services, app).values()) == [LEVELS]
+    assert recount_app(services, app.app_id).differences == ()
+
+
 def _stop_after(reports: int) -> Callable[[], None]:
     left = iter(range(reports))
 
