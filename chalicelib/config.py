@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal, Self, get_args
 
+from chalicelib.bucketing.assignment import DEFAULT_THRESHOLD, THRESHOLDS, TOP_SCORE
 from chalicelib.errors import CrashbucketError
 
 StoreKind = Literal["embedded", "aws"]
-_TOP_SCORE = 12.0  # of two equal stacks
-_MAX_THRESHOLDS = (
-    13  # a new stack with its place in a bucket of each is one batch (terms.MAX_TERMS)
-)
+# A new stack with its place in a bucket of each is one atomic batch (terms.MAX_TERMS).
+_MAX_THRESHOLDS = 13
 Reading = Literal["open", "token"]
 
 
@@ -57,11 +56,12 @@ class Settings:
     )
 
     thresholds: str = field(
-        default="1.0,2.0,3.0,3.5,4.0,4.5,5.0,6.0,7.0,8.0,9.0,10.0,11.0",
+        default=",".join(THRESHOLDS),
         metadata=_doc("scores from 0 to 12 at which reports share a bucket, one bucket for each"),
     )
     default_threshold: str = field(
-        default="4.0", metadata=_doc("the threshold that groups go by: one of `thresholds`")
+        default=DEFAULT_THRESHOLD,
+        metadata=_doc("the threshold that groups go by: one of `thresholds`"),
     )
     partycrasher_read: Reading = field(
         default="open",
@@ -102,8 +102,8 @@ class Settings:
             numbers = sorted({float(part) for part in self.thresholds.split(",")})
         except ValueError:
             numbers = [-1.0]
-        if not all(0 < number <= _TOP_SCORE for number in numbers):
-            told = f"use numbers above 0 and up to {_TOP_SCORE:g}, with commas between"
+        if not all(0 < number <= TOP_SCORE for number in numbers):
+            told = f"use numbers above 0 and up to {TOP_SCORE:g}, with commas between"
             raise InvalidSetting(f"CRASHBUCKET_THRESHOLDS is {self.thresholds!r}: {told}")
         if len(numbers) > _MAX_THRESHOLDS:
             raise InvalidSetting(f"CRASHBUCKET_THRESHOLDS may hold {_MAX_THRESHOLDS} numbers")

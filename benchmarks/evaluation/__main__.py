@@ -17,7 +17,8 @@ from benchmarks import output, storehouse
 from benchmarks.evaluation import baseline, corpus, plot, protocol
 from benchmarks.evaluation.corpus import Labelled
 from benchmarks.evaluation.protocol import Run
-from chalicelib.bucketing.engine import DEFAULT_THRESHOLD, THRESHOLDS, Bucketing
+from chalicelib.bucketing.assignment import DEFAULT_THRESHOLD, THRESHOLDS
+from chalicelib.bucketing.engine import Bucketing
 from chalicelib.storage.embedded.store import open_store
 
 _PLOT = Path(__file__).resolve().parents[2] / "docs" / "images" / "bucketing.png"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-TOP_SCORE = 12.0  # two equal stacks; every threshold is below it
+TOP_SCORE = 12.0  # two equal stacks; no threshold is above it
+THRESHOLDS = ("1.0", "2.0", "3.0", "3.5", "4.0", "4.5", *(f"{whole}.0" for whole in range(5, 12)))
+DEFAULT_THRESHOLD = "4.0"  # the value PartyCrasher's authors found most useful
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from typing import cast
 from chalicelib import keys
 from chalicelib.bucketing import explanation, index, stacks, terms
 from chalicelib.bucketing.assignment import (
+    DEFAULT_THRESHOLD,
+    THRESHOLDS,
     TOP_SCORE,
     Assignment,
     Comparison,
@@ -43,9 +45,6 @@ from chalicelib.storage.ports import (
     get_all,
     query_all,
 )
-
-THRESHOLDS = ("1.0", "2.0", "3.0", "3.5", "4.0", "4.5", *(f"{whole}.0" for whole in range(5, 12)))
-DEFAULT_THRESHOLD = "4.0"  # the value PartyCrasher's authors found most useful
 
 # score = 12 * likeness ** _STEEPNESS: puts the likeness above which two stacks more often than not
 # have one cause (0.68 on the labelled corpora) at PartyCrasher's default threshold.

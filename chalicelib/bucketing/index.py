@@ -19,7 +19,7 @@ from chalicelib import keys
 from chalicelib.bucketing.terms import ALL, Term
 from chalicelib.storage.ports import Delete, Item, Table, Update, Value
 
-MAX_POSTINGS = 48  # of a term, the newest: 16 bytes each, so that an item stays below 1 kB
+_MAX_POSTINGS = 48  # of a term, the newest: 16 bytes each, so that an item stays below 1 kB
 _FINGERPRINT_BYTES = 16
 
 # A service that is still small counts exactly. Beyond that, a count goes on in steps that are taken
@@ -145,7 +145,7 @@ def chance_of(text: str) -> float:
 
 
 def _addition(term: Term, posting: Posting, add: Mapping[str, int], fingerprint: str) -> Update:
-    packed = (posting.packed + bytes.fromhex(fingerprint))[-MAX_POSTINGS * _FINGERPRINT_BYTES :]
+    packed = (posting.packed + bytes.fromhex(fingerprint))[-_MAX_POSTINGS * _FINGERPRINT_BYTES :]
     return Update(
         keys.term(term.key),
         add=add,

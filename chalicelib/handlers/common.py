@@ -49,9 +49,10 @@ class Incoming:
 
 
 def incoming(request: Request, *, with_form: bool = True) -> Incoming:
-    """The current request; where `with_form` is not said, its body is taken for what it is.
+    """The request; without `with_form` its body is no form, whatever its type says (curl -d).
 
-    Raises `PayloadTooLarge` or `InvalidRequest` for a body that cannot be taken."""
+    Raises `PayloadTooLarge` or `InvalidRequest` for a body that cannot be taken.
+    """
     headers = request.headers
     body = request.raw_body or b""
     if isinstance(body, str):  # a body that API Gateway took for text

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from chalicelib import clock, keys
+from chalicelib import clock
 from chalicelib.errors import CrashbucketError
 from chalicelib.formats import bounded_json
 from chalicelib.formats.partycrasher_rules import check, without_generated
@@ -17,7 +17,6 @@ from chalicelib.handlers.partycrasher_errors import Refused
 from chalicelib.payload import PARTYCRASHER, Payload
 from chalicelib.projects import check_name
 from chalicelib.queries.reports import FiledReport
-from chalicelib.records import DeadLetter
 
 _RECEIVED_AT_A_TIME = 16
 MAX_REPORTS = 1000  # of one array: about what is processed within API Gateway's 29 seconds
@@ -161,7 +160,7 @@ def _receive(inside: Services, posts: Mapping[str, Posted]) -> dict[str, int]:
 
 def _unreadable(inside: Services, post: Posted, report_id: int | None) -> Bad:
     """The report is kept as a dead letter, which a later version of ours may read."""
-    item = inside.table.get(keys.deadletter(report_id)) if report_id is not None else None
-    reason = DeadLetter.from_item(item).reason if item else "it was deleted meanwhile"
+    letter = inside.crashes.dead_letter(report_id) if report_id is not None else None
+    reason = letter.reason if letter else "it was deleted meanwhile"
     error = Refused("unreadable_report", f"could not be processed: {reason}")
     return Bad(error, post.database_id)

@@ -73,9 +73,7 @@ class BucketQueries:
         first_at: dict[str, str] = {}
         for report in self._search.matching(app_ids, query, since, until):
             of_stacks[report.fingerprint] += 1
-            first_at[report.fingerprint] = (
-                report.date
-            )  # the newest comes first, so the oldest stays
+            first_at[report.fingerprint] = report.date  # newest first: the oldest stays
         totals: Counter[str] = Counter()
         earliest: dict[str, str] = {}
         for fingerprint, bucket_id in self._buckets_of(list(of_stacks), threshold).items():

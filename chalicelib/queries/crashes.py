@@ -61,7 +61,7 @@ class CrashQueries:
 
     def is_waiting(self, report_id: int, app_id: str) -> bool:
         """Whether the app's payload of this id was accepted and is still to be processed."""
-        if self._table.get(keys.deadletter(report_id)) is not None:
+        if self.dead_letter(report_id) is not None:
             return False
         try:
             return payload.read(self._blobs, keys.raw_blob(report_id)).app_id == app_id
@@ -72,6 +72,11 @@ class CrashQueries:
         """Every report of an app, newest first."""
         items = self._newest_first(keys.reports_of_app(app_id), BY_APP, "app_sk", 1000)
         return map(StoredReport.from_item, items)
+
+    def dead_letter(self, report_id: int) -> DeadLetter | None:
+        """Why a payload could not be made into a report; None where it is no dead letter."""
+        item = self._table.get(keys.deadletter(report_id))
+        return DeadLetter.from_item(item) if item else None
 
     def dead_letters(self) -> Iterator[DeadLetter]:
         for partition in keys.deadletters():

@@ -15,8 +15,8 @@ import pytest
 from chalicelib import bootstrap, clock, keys
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing import engine, index, terms
-from chalicelib.bucketing.assignment import TOP_SCORE, Founder
-from chalicelib.bucketing.engine import THRESHOLDS, Bucketing
+from chalicelib.bucketing.assignment import THRESHOLDS, TOP_SCORE, Founder
+from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.bucketing.stack import Stack, normalise
 from chalicelib.bucketing.terms import Term
