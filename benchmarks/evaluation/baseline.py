@@ -31,8 +31,6 @@ from typing import Any
 from benchmarks.evaluation.corpus import Entry
 from benchmarks.evaluation.protocol import Verdict
 
-THRESHOLD = "4.0"  # the default of the paper
-
 _FRAMES = "stacktrace"
 _STACK_FIELD = "stacktrace.function"
 _LEFT_OUT = frozenset({
