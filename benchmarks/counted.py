@@ -16,7 +16,7 @@ from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.payload import Payload
 from chalicelib.processing import Processor
-from chalicelib.reading import report_of
+from chalicelib.reading import Reader
 from chalicelib.records import App
 from chalicelib.storage.counting import CountingBlobs, CountingQueue, CountingTable
 from chalicelib.storage.embedded.store import open_store
@@ -82,7 +82,7 @@ class Counted:
             self.blobs,
             Bucketing(self.table),
             self._ids,
-            report_of,
+            Reader().report,
             lambda _: self._app,
         )
         return Worker(replace(services, processor=processor))

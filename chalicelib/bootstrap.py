@@ -19,7 +19,7 @@ from chalicelib.queries.groups import GroupQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
-from chalicelib.reading import report_of
+from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
 
 
@@ -44,6 +44,7 @@ class Services:
     buckets: BucketQueries
     eraser: Eraser
     search: Search
+    reader: Reader
 
 
 def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
@@ -51,6 +52,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
+    reader = Reader()
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
@@ -63,15 +65,16 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         accounts=accounts,
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
-        processor=Processor(table, blobs, bucketing, ids, report_of, accounts.find_app),
+        processor=Processor(table, blobs, bucketing, ids, reader.report, accounts.find_app),
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
         crashes=crashes,
-        reports=ReportQueries(table, crashes, bucketing, accounts),
+        reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
+        reader=reader,
     )
 
 

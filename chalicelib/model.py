@@ -11,6 +11,12 @@ from datetime import datetime
 from typing import Literal
 
 
+Trust = Literal["context", "cfi", "cfi_scan", "frame_pointer", "leaf", "scan"]
+"""How the caller of a frame was found: in the registers at the crash, by unwind data, by it after
+a search of the stack, by the frame pointer, as the return address of a function without a frame,
+or by searching the stack for what looks like a return address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One frame of a stack, innermost first in every sequence that holds it.
@@ -18,7 +24,10 @@ class Frame:
     `function` is the fully qualified name as its platform writes it
     (`org.json.JSONTokener.nextValue`, `-[Foo bar:]`, `ns::Class::run()`), or
     None when there is no symbol. `line` counts from 1; `address` is absolute
-    and `offset` relative to the start of `module`, both in bytes.
+    and `offset` relative to the start of `module`, both in bytes. `trust` tells
+    of a frame that was unwound from a memory dump how it was found; an
+    `inlined` one has no place on the stack: its function was compiled into
+    that of the frame behind it.
     """
 
     function: str | None = None
@@ -30,6 +39,8 @@ class Frame:
     address: int | None = None
     offset: int | None = None
     in_app: bool = False
+    trust: Trust | None = None
+    inlined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,13 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A binary image mapped into the process; `end` is the first address behind it."""
+    """A binary image mapped into the process; `end` is the first address behind it.
+
+    `debug_id` and `debug_file` name its debug information as Breakpad does: the
+    build's UUID (32 hex digits, upper case) and its age in hex, and the file's
+    name (`app.pdb`). Formats that know the UUID alone give that. `code_id`
+    names the binary itself.
+    """
 
     name: str
     path: str | None = None
@@ -71,6 +88,8 @@ class Module:
     debug_id: str | None = None
     arch: str | None = None
     version: str | None = None
+    debug_file: str | None = None
+    code_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +147,8 @@ class Report:
     occurred_at: datetime | None = None
     date: datetime | None = None
     properties: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    crash_address: int | None = None
     unread: tuple[str, ...] = ()
 
     @property

@@ -12,7 +12,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,8 @@ from chalicelib.errors import FormatError
 from chalicelib.storage.ports import Blobs
 
 PARTYCRASHER = "partycrasher"  # the door whose log is the posted JSON, and that makes apps
+OMAHA = "omaha"
+MINIDUMP_DOORS = frozenset({OMAHA, "breakpad", "sentry", "upload"})  # their log is a minidump
 
 _MAGIC = b"CBK1"
 _PREFIX = struct.Struct(">4sI")
@@ -47,6 +49,9 @@ class Payload:
     `fields` holds what the client said beside the log, under our names:
     user, contact, package, version, short_version, os_version, model,
     install_id, sdk, sdk_version, ... Fields beat what the log says.
+    `annotations` are what it said beside them, under its own names. Where the
+    log is a blob by itself (it came straight to the store), `log_key` names
+    that and `log` is empty until it is read.
     """
 
     app_id: str
@@ -56,33 +61,44 @@ class Payload:
     description: bytes = b""
     fields: Mapping[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    log_key: str | None = None
 
 
 def encode(payload: Payload) -> bytes:
     log = zlib.compress(payload.log, 1)
     description = zlib.compress(payload.description, 1) if payload.description else b""
-    header = json.dumps(
-        {
-            "app": payload.app_id,
-            "door": payload.door,
-            "received_at": clock.to_stored(payload.received_at),
-            "fields": dict(payload.fields),
-            "log": len(log),
-            "description": len(description),
-            "attachments": [
-                [item.name, item.filename, item.content_type, len(item.data)]
-                for item in payload.attachments
-            ],
-        },
-        separators=(",", ":"),
-    ).encode()
+    told: dict[str, Any] = {
+        "app": payload.app_id,
+        "door": payload.door,
+        "received_at": clock.to_stored(payload.received_at),
+        "fields": dict(payload.fields),
+        "log": len(log),
+        "description": len(description),
+        "attachments": [
+            [item.name, item.filename, item.content_type, len(item.data)]
+            for item in payload.attachments
+        ],
+    }
+    if payload.annotations:
+        told["annotations"] = dict(payload.annotations)
+    if payload.log_key is not None:
+        told["log_key"] = payload.log_key
+    header = json.dumps(told, separators=(",", ":")).encode()
     parts = [_PREFIX.pack(_MAGIC, len(header)), header, log, description]
     parts.extend(item.data for item in payload.attachments)
     return b"".join(parts)
 
 
 def read(blobs: Blobs, key: str, *, with_attachments: bool = False) -> Payload:
-    """The payload under `key`; raises `BlobNotFound` or `FormatError`."""
+    """The payload under `key`, with its log; raises `BlobNotFound` or `FormatError`."""
+    received = _read(blobs, key, with_attachments)
+    if received.log_key is None:
+        return received
+    return replace(received, log=blobs.get(received.log_key, length=_MAX_INFLATED_BYTES + 1))
+
+
+def _read(blobs: Blobs, key: str, with_attachments: bool) -> Payload:
     if with_attachments:
         return decode(blobs.get(key), with_attachments=True)
     data = blobs.get(key, length=_FIRST_READ_BYTES)
@@ -111,6 +127,8 @@ def decode(data: bytes, *, with_attachments: bool = False) -> Payload:
             description=description,
             fields=header["fields"],
             attachments=tuple(attachments),
+            annotations=header.get("annotations", {}),
+            log_key=header.get("log_key"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"the stored payload's header is not ours: {error}") from error

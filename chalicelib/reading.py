@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chalicelib.formats import log, partycrasher_json
+from chalicelib.formats.minidump.symbol_source import NoSymbols, SymbolSource
 from chalicelib.model import Report
 from chalicelib.payload import PARTYCRASHER, Payload
 
 
-def report_of(received: Payload) -> Report:
-    """The report in a payload; raises `FormatError` when it cannot be read."""
-    if received.door == PARTYCRASHER:
-        return partycrasher_json.parse(received.log)
-    return log.parse(received.log)
+class Reader:
+    """Reads payloads with the symbols of their apps, as they are at that moment.
+
+    `symbols_of` gives the symbols that an app (by its id) may use.
+    """
+
+    def __init__(self, symbols_of: Callable[[str], SymbolSource] = lambda _: NoSymbols()) -> None:
+        self._symbols_of = symbols_of
+
+    def report(self, received: Payload) -> Report:
+        """The report in a payload; raises `FormatError` when it cannot be read."""
+        if received.door == PARTYCRASHER:
+            return partycrasher_json.parse(received.log)
+        return log.parse(received.log)

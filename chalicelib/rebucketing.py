@@ -20,7 +20,6 @@ from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
 from chalicelib.errors import NotFound
 from chalicelib.ids import sortable
-from chalicelib.reading import report_of
 from chalicelib.records import Group, GroupVersion, StoredReport
 from chalicelib.storage.ports import (
     ConditionFailed,
@@ -110,7 +109,7 @@ class Rebucketing:
         received = self._services.crashes.payload(report.report_id)
         database_id = report.database_id or str(report.report_id)
         assignment = self._services.bucketing.assign(
-            normalise(report_of(received)),
+            normalise(self._services.reader.report(received)),
             Founder(database_id, self._app_id),
             received.fields.get("force_bucket"),
         )

@@ -14,7 +14,6 @@ from chalicelib.bucketing.terms import ALL
 from chalicelib.payload import PARTYCRASHER, Payload
 from chalicelib.processing import Outcome
 from chalicelib.queries.paging import Paging
-from chalicelib.reading import report_of
 from chalicelib.records import App
 from chalicelib.recount import recount_app
 from tests.crashes import ANDROID_EXAMPLE, android_log, drain, receive
@@ -205,7 +204,7 @@ def test_a_forced_report_that_comes_again_after_its_stack_was_grouped_is_stored(
         return services.intake.receive(made)
 
     forced, plain = given("one", force_bucket="mine"), given("two")
-    stack = normalise(report_of(services.crashes.payload(forced)))
+    stack = normalise(services.reader.report(services.crashes.payload(forced)))
     services.bucketing.assign(stack, Founder("one", app.app_id), "mine")  # and then it was killed
     assert services.processor.process([plain]).stored == (plain,)
     assert services.processor.process([forced]).stored == (forced,)

@@ -14,7 +14,6 @@ from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack, digest_of
 from chalicelib.processing import Processor
 from chalicelib.queries.paging import Paging
-from chalicelib.reading import report_of
 from chalicelib.rebucketing import Rebucketing
 from chalicelib.records import App, Group
 from chalicelib.recount import recount_app
@@ -53,7 +52,7 @@ def stored(services: Services, app: App) -> Services:
     """Reports of six causes at four depths each, as the earlier form stored them."""
     processor = Processor(
         services.table, services.blobs, EarlierForm(services.table), services.ids,
-        report_of, services.accounts.find_app,
+        services.reader.report, services.accounts.find_app,
     )  # fmt: skip
     for number in range(3 * CAUSES * LEVELS):
         cause, level = number % CAUSES, number // CAUSES % LEVELS
@@ -129,7 +128,7 @@ def test_a_group_whose_only_report_moved_just_before_the_stop_is_taken_away_too(
 ) -> None:
     process = Processor(
         services.table, services.blobs, EarlierForm(services.table), services.ids,
-        report_of, services.accounts.find_app,
+        services.reader.report, services.accounts.find_app,
     )  # fmt: skip
     for level in range(LEVELS):
         receive(services, app, crash(0, level))

@@ -15,7 +15,7 @@ from chalicelib.errors import NotFound
 from chalicelib.formats.partycrasher_json import parse, read_object
 from chalicelib.formats.partycrasher_rules import is_possible_id, without_generated
 from chalicelib.queries.crashes import CrashQueries
-from chalicelib.reading import report_of
+from chalicelib.reading import Reader
 from chalicelib.records import Alias, App, StoredReport
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Table, get_all
 
@@ -63,12 +63,18 @@ class ReportQueries:
     """Reads reports that came with an id of their own."""
 
     def __init__(
-        self, table: Table, crashes: CrashQueries, bucketing: Bucketing, accounts: Accounts
+        self,
+        table: Table,
+        crashes: CrashQueries,
+        bucketing: Bucketing,
+        accounts: Accounts,
+        reader: Reader,
     ) -> None:
         self._table = table
         self._crashes = crashes
         self._bucketing = bucketing
         self._accounts = accounts
+        self._reader = reader
 
     def aliases(self, database_ids: Iterable[str]) -> dict[str, Alias]:
         """Who has these ids, of those that are taken."""
@@ -155,7 +161,7 @@ class ReportQueries:
     # --- helpers ---
 
     def _stack(self, report: StoredReport) -> Stack:
-        stack = normalise(report_of(self._crashes.payload(report.report_id)))
+        stack = normalise(self._reader.report(self._crashes.payload(report.report_id)))
         return self._bucketing.named(stack, report.app_id)
 
     def _assignments(self, fingerprints: Iterable[str]) -> dict[str, Assignment]:

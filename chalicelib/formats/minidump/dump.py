@@ -1,0 +1,167 @@
+"""What a minidump holds, once read: the crashed process at that moment.
+
+Format: Microsoft, "Minidump files" (minidumpapiset.h), Breakpad's
+`minidump_format.h`, Crashpad's `minidump_extensions.h`. Addresses and
+sizes are in bytes; every sequence is in the order of the file.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+OsName = Literal["windows", "macos", "ios", "linux", "android", "fuchsia", "other"]
+Cpu = Literal["x86", "amd64", "arm", "arm64", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """`cpu_name` and `cpu_info` are as Breakpad prints them: `amd64`, `family 6 model 42 ...`."""
+
+    os: OsName
+    cpu: Cpu
+    os_version: str | None = None
+    os_build: str | None = None
+    cpu_name: str | None = None
+    cpu_info: str | None = None
+    cpu_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The registers of a thread by the names of their CPU (`rip`, `eip`, `pc`, `x0`, `lr`, ...).
+
+    `instruction_pointer` and `stack_pointer` are among the registers, under
+    the names that `unwinding` knows for `cpu`.
+    """
+
+    cpu: Cpu
+    registers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadDump:
+    """A thread: `stack` is where its stack memory begins and how long it is, as dumped."""
+
+    thread_id: int
+    context: Context | None
+    stack_start: int = 0
+    stack_size: int = 0
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionRecord:
+    """Why the process was dumped; `parameters` are the exception's own (Windows: access kind...)."""
+
+    thread_id: int
+    code: int
+    flags: int
+    address: int
+    parameters: tuple[int, ...] = ()
+    context: Context | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DumpModule:
+    """A module: `code_file` is its path, `debug_file`/`debug_id` name its symbols as Breakpad does.
+
+    `debug_id` is empty where the dump does not identify the build.
+    """
+
+    start: int
+    size: int
+    code_file: str
+    code_id: str = ""
+    debug_file: str = ""
+    debug_id: str = ""
+    version: str | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class UnloadedModule:
+    start: int
+    size: int
+    code_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRange:
+    """Memory of the process from `start`; `data` is a view into the file."""
+
+    start: int
+    data: memoryview
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.data)
+
+
+class Memory:
+    """The dumped memory, found by address."""
+
+    def __init__(self, ranges: Sequence[MemoryRange]) -> None:
+        self._ranges = sorted(ranges, key=lambda entry: entry.start)
+        self._starts = [entry.start for entry in self._ranges]
+
+    def range_at(self, address: int) -> MemoryRange | None:
+        """The range that holds the byte at `address`."""
+        place = bisect_right(self._starts, address) - 1
+        if place < 0:
+            return None
+        found = self._ranges[place]
+        return found if address < found.end else None
+
+    def integer(self, address: int, size: int) -> int | None:
+        """The little-endian unsigned integer of `size` bytes there; None where it was not dumped."""
+        found = self.range_at(address)
+        if found is None or address + size > found.end:
+            return None
+        offset = address - found.start
+        return int.from_bytes(found.data[offset : offset + size], "little")
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMapping:
+    """One line of /proc/PID/maps or entry of the memory info list."""
+
+    start: int
+    end: int
+    permissions: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Minidump:
+    """One dump. `crash_thread` is an index into `threads`, None when no thread is named.
+
+    `unread` lists streams that are damaged, in plain words; the others are good.
+    """
+
+    system: SystemInfo
+    threads: tuple[ThreadDump, ...] = ()
+    exception: ExceptionRecord | None = None
+    modules: tuple[DumpModule, ...] = ()
+    unloaded_modules: tuple[UnloadedModule, ...] = ()
+    memory: Memory = field(default_factory=lambda: Memory(()))
+    mappings: tuple[MemoryMapping, ...] = ()
+    requesting_thread_id: int | None = None
+    dump_thread_id: int | None = None
+    process_id: int | None = None
+    crashed_at: datetime | None = None
+    process_started_at: datetime | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+    assertion: str | None = None
+    linux_distribution: Mapping[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
