@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-
 Trust = Literal["context", "cfi", "cfi_scan", "frame_pointer", "leaf", "scan"]
 """How the caller of a frame was found: in the registers at the crash, by unwind data, by it after
 a search of the stack, by the frame pointer, as the return address of a function without a frame,

@@ -55,7 +55,7 @@ class ThreadDump:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionRecord:
-    """Why the process was dumped; `parameters` are the exception's own (Windows: access kind...)."""
+    """Why the process was dumped; `parameters` are the exception's own (Windows: access kind)."""
 
     thread_id: int
     code: int
@@ -121,7 +121,7 @@ class Memory:
         return found if address < found.end else None
 
     def integer(self, address: int, size: int) -> int | None:
-        """The little-endian unsigned integer of `size` bytes there; None where it was not dumped."""
+        """The little-endian integer of `size` bytes there; None where none was dumped."""
         found = self.range_at(address)
         if found is None or address + size > found.end:
             return None

@@ -68,5 +68,5 @@ class SymbolSource(Protocol):
 class NoSymbols:
     """A source that has none."""
 
-    def module(self, debug_file: str, debug_id: str) -> ModuleSymbols | None:
+    def module(self, debug_file: str, debug_id: str) -> ModuleSymbols | None:  # noqa: ARG002
         return None
