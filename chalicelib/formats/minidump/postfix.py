@@ -26,9 +26,9 @@ def _terms(expression: str) -> tuple[str | int, ...]:
     for term in expression.split(None, MAX_TERMS + 1):
         # Visual Studio 2010 glues an assignment to what follows: `$T0 $ebp 128 + =$eip ...`.
         if len(term) > 1 and term[0] == "=":
-            found.append("=")
-            term = term[1:]
-        found.append(_literal(term))
+            found += ["=", _literal(term[1:])]
+        else:
+            found.append(_literal(term))
     if len(found) > MAX_TERMS:
         raise PostfixError("too long")
     return tuple(found)

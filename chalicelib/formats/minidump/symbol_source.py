@@ -11,16 +11,13 @@ from typing import Protocol
 class Location:
     """A place in the source. `function` is readable (demangled); `line` counts from 1.
 
-    `function_start` is the offset in the module at which the function begins,
-    `parameter_size` the bytes of arguments that it takes on the stack (the
-    number in a `FUNC` record), None where that is not known.
+    `function_start` is the offset in the module at which the function begins.
     """
 
     function: str
     file: str | None = None
     line: int | None = None
     function_start: int | None = None
-    parameter_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,9 +145,9 @@ class Unwinder:
             return None
         record = code.symbols.windows_frame(state.looked_up - code.start)
         if record is None:
-            outermost = state.locations[-1] if state.locations else None
-            state.parameter_size = outermost.parameter_size if outermost else None
             return None
         state.parameter_size = record.parameter_size
+        if record.kind not in windows_frames.KINDS:
+            return None
         callee_size = states[-2].parameter_size if len(states) > 1 else None
         return windows_frames.caller(state, record, callee_size or 0, stack, self._code)

@@ -18,6 +18,9 @@ from chalicelib.formats.minidump.symbol_source import WindowsFrame
 from chalicelib.model import Trust
 
 _FPO = 0  # StackFrameTypeEnum of the DIA SDK
+_FRAME_DATA = 4
+# A record of another kind tells nothing but how many bytes of arguments its function takes.
+KINDS = frozenset((_FPO, _FRAME_DATA))
 _MASK = 0xFFFF_FFFF
 _SEARCH_WORDS = 3  # a stack aligned to eight or sixteen bytes moves a frame by up to this much
 _MAX_SAVED_WORDS = 1024  # four registers are saved; the record is a stranger's
