@@ -92,6 +92,14 @@ class Module:
 
 
 @dataclass(frozen=True, slots=True)
+class ModuleId:
+    """What a module's symbols are found by, as in `Module`; `debug_id` is never empty."""
+
+    debug_file: str
+    debug_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """The device the crash happened on; `jail_break` is None when not known."""
 
@@ -127,7 +135,9 @@ class Report:
     what the device claimed (aware, UTC when it gave a zone that can be read);
     `date` the canonical date where the format carries one, else None: then the
     time of receipt counts. `properties` are what else the report says of its
-    crash, as (path, text): a crash without frames is told by them.
+    crash, as (path, text): a crash without frames is told by them. `lacking`
+    are the builds in the crashed thread for which there were no symbols, in
+    the order of their frames: the report gains when symbols of one arrive.
     `unread` lists what could not be read, in plain words; the rest is good.
     """
 
@@ -148,6 +158,7 @@ class Report:
     properties: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     crash_address: int | None = None
+    lacking: tuple[ModuleId, ...] = ()
     unread: tuple[str, ...] = ()
 
     @property
