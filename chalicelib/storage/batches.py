@@ -64,8 +64,8 @@ def needs_transaction(operations: Sequence[Operation]) -> bool:
             return conditional
         case Update(add=add, require=require, must_exist=must_exist):
             return bool(add or require or must_exist)
-        case Delete(must_exist=must_exist):
-            return must_exist
+        case Delete(require=require, must_exist=must_exist):
+            return bool(require or must_exist)
         case _:
             return True
 

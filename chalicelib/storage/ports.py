@@ -72,10 +72,15 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Take the item away; with `must_exist`, fail where there is none."""
+    """Take the item away; with `must_exist`, fail where there is none.
+
+    With `require`, only where every attribute in it has exactly that value
+    (None: is absent).
+    """
 
     key: Key
     must_exist: bool = False
+    require: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

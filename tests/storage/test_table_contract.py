@@ -157,6 +157,26 @@ def test_a_delete_takes_the_item_away(table: Table) -> None:
         table.write([Delete(Key("report1", "r"), must_exist=True)])
 
 
+def test_a_delete_with_require_takes_away_only_what_is_as_required(table: Table) -> None:
+    table.write([Put(item(state="open", n=0))])
+    for require in ({"state": "closed"}, {"state": None}, {"state": "open", "n": 1}):
+        with pytest.raises(ConditionFailed):
+            table.write([Delete(KEY, require=require)])
+    table.write([Delete(KEY, require={"state": "open", "n": 0, "other": None})])
+    assert table.get(KEY) is None
+    table.write([Delete(KEY, require={"state": None})])  # nothing there is as required
+    with pytest.raises(ConditionFailed):
+        table.write([Delete(KEY, require={"state": "open"})])
+
+
+def test_a_delete_with_require_takes_an_expired_item_as_absent(table: Table, clock: Clock) -> None:
+    table.write([Put(item(state="open", expires_at=int(clock()) + 10))])
+    clock.advance(11)
+    with pytest.raises(ConditionFailed):
+        table.write([Delete(KEY, require={"state": "open"})])
+    table.write([Delete(KEY, require={"state": None})])
+
+
 @pytest.mark.parametrize("size, fits", [(MAX_ITEM_BYTES, True), (MAX_ITEM_BYTES + 1, False)])
 def test_an_item_may_have_400_kb(table: Table, size: int, fits: bool) -> None:
     padded = item(data=b"x" * (size - item_bytes(item(data=b""))))

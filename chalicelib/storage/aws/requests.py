@@ -21,6 +21,7 @@ from chalicelib.storage.ports import (
     Put,
     SortRange,
     Update,
+    Value,
 )
 from chalicelib.storage.sizes import item_bytes
 
@@ -43,9 +44,8 @@ def write_request(operation: Operation, table: str, now: int) -> tuple[str, Requ
             return "Put", _with_condition(request, _ABSENT if if_absent else None, now)
         case Update():
             return "Update", _update_request(operation, table, now)
-        case Delete(key, must_exist):
-            request = {"TableName": table, "Key": key_attributes(key)}
-            return "Delete", _with_condition(request, _PRESENT if must_exist else None, now)
+        case Delete():
+            return "Delete", _delete_request(operation, table, now)
         case Check(key, exists):
             request = {"TableName": table, "Key": key_attributes(key)}
             return "ConditionCheck", _with_condition(request, _PRESENT if exists else _ABSENT, now)
@@ -140,6 +140,24 @@ def _update_request(update: Update, table: str, now: int) -> Request:
         "ExpressionAttributeValues": values,
     }
     return _with_condition(request, " AND ".join(conditions), now)
+
+
+def _delete_request(delete: Delete, table: str, now: int) -> Request:
+    request: Request = {"TableName": table, "Key": key_attributes(delete.key)}
+    conditions = [_PRESENT] if delete.must_exist else []
+    for number, (name, value) in enumerate(delete.require.items()):
+        mark, wanted = f"#n{number}", f":v{number}"
+        request.setdefault("ExpressionAttributeNames", {})[mark] = name
+        request.setdefault("ExpressionAttributeValues", {})[wanted] = to_attribute(value)
+        conditions.append(_required(mark, wanted, value))
+    return _with_condition(request, " AND ".join(conditions) or None, now)
+
+
+def _required(mark: str, wanted: str, value: Value) -> str:
+    """The attribute has the value; where that is None, an item without it will do, or none."""
+    if value is None:
+        return f"(attribute_not_exists({mark}) OR {mark} = {wanted} OR #expires_at <= :now)"
+    return f"({mark} = {wanted} AND {_ALIVE})"
 
 
 def _with_condition(request: Request, condition: str | None, now: int) -> Request:

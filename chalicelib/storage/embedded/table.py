@@ -211,11 +211,15 @@ def _plan(
                     return False
             _change(new, operation)
             changes.store(key, old, new)
-        case Delete(must_exist=must_exist):
+        case Delete(must_exist=must_exist, require=require):
             if must_exist and not alive:
                 return False
-            if data is not None:
-                changes.delete(key, _unpacked(data))
+            doomed = None if data is None else _unpacked(data)
+            there = doomed if doomed is not None and alive else {}
+            if not all(same_value(there.get(name), value) for name, value in require.items()):
+                return False
+            if doomed is not None:
+                changes.delete(key, doomed)
         case Check(exists=exists):
             return alive is exists
     return True
