@@ -12,11 +12,16 @@ and everything that a known crash needs is found by exact keys.
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
+| app, by the id omaha-server's clients call it | `omaha_ids` | id | |
 | token | `token#FIRST8` | hash | |
+| user | `users` | email | |
+| secret that links are signed with | `secrets` | `links` | |
 | version of an app | `versions#APP` | number and name | |
 | version, by its id | `version#ID` | `version` | |
 | report | `report#ID` | `report` | by app, by group, by user; newest last |
 | report, the JSON that was posted | `report#ID` | `posted` | |
+| report, what was sent with its minidump | `report#ID` | `sent` | |
+| report, what its user wrote about it | `report#ID` | `feedback` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | group | `group#ID` | `group` | by app, oldest first |
 | group in one version | `group#ID` | `version#VERSION` | by version |
@@ -61,8 +66,24 @@ def project(name: str) -> Key:
     return Key("projects", name)
 
 
+def omaha_id(identifier: str) -> Key:
+    """The app that omaha-server's clients call so; GUIDs are written in either case.
+
+    An empty one stands for the clients that name no app, and no sort key may be empty.
+    """
+    return Key("omaha_ids", f"id:{identifier.casefold()}")
+
+
 def token(lookup: str, digest: str) -> Key:
     return Key(f"token#{lookup}", digest)
+
+
+def user(email: str) -> Key:
+    return Key("users", email)
+
+
+def link_secret() -> Key:
+    return Key("secrets", "links")
 
 
 def version(app_id: str, number: str, name: str) -> Key:
@@ -85,6 +106,14 @@ def database_id(identifier: str) -> Key:
 def posted(report_id: int) -> Key:
     """The JSON that a PartyCrasher client posted: by itself, as no index is to hold it too."""
     return Key(f"report#{report_id}", "posted")
+
+
+def sent(report_id: int) -> Key:
+    return Key(f"report#{report_id}", "sent")
+
+
+def feedback(report_id: int) -> Key:
+    return Key(f"report#{report_id}", "feedback")
 
 
 def group(group_id: int) -> Key:
