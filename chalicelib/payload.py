@@ -23,6 +23,8 @@ from chalicelib.storage.ports import Blobs
 PARTYCRASHER = "partycrasher"  # the door whose log is the posted JSON, and that makes apps
 OMAHA = "omaha"
 MINIDUMP_DOORS = frozenset({OMAHA, "breakpad", "sentry", "upload"})  # their log is a minidump
+ARCHIVE = "archive"  # the attachment that is an omaha client's whole archive
+ARCHIVE_FILES = "archive_files"  # the field that names its files, a line each
 
 _MAGIC = b"CBK1"
 _PREFIX = struct.Struct(">4sI")
