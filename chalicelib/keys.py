@@ -245,6 +245,15 @@ def raw_blob(report_id: int) -> str:
     return f"raw/{report_id & 0xFF:02x}/{report_id}"
 
 
+def download_blob(report_id: int, kind: str) -> str:
+    """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
+    return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+
+
+def download_blobs(report_id: int) -> tuple[str, ...]:
+    return tuple(download_blob(report_id, kind) for kind in ("minidump", "archive"))
+
+
 def report_id_of_raw_blob(blob_key: str) -> int:
     """The id in a `raw_blob` key; ValueError for any other key."""
     prefix, _, tail = blob_key.partition("/")
