@@ -77,6 +77,12 @@ class Settings:
             "a deployed stack sets `token`"
         ),
     )
+    auto_create_apps: int = field(
+        default=1,
+        metadata=_doc(
+            "1: a crash that names an unknown `appid` makes an app; 0: it is refused (omaha-server)"
+        ),
+    )
     allow_delete_all: int = field(
         default=0,
         metadata=_doc("1: an admin may delete all reports of PartyCrasher's projects at once"),
