@@ -12,14 +12,16 @@ from chalicelib import clock, keys
 from chalicelib.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from chalicelib.ids import IdSource
 from chalicelib.records import App, Token
-from chalicelib.storage.ports import Delete, Put, Table, query_all
+from chalicelib.omaha_ids import MAX_CHARS, omaha_id_put
+from chalicelib.storage.ports import ConditionFailed, Delete, Put, Table, query_all
 from chalicelib.ttl_cache import TtlCache
 
 Scope: TypeAlias = Literal["upload", "read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 PLATFORMS = ("Android", "iOS", "Mac OS", "Windows", "Windows Phone", "Linux", "Custom")
 
-_COVERS: dict[str, frozenset[str]] = {
+# What each scope may do.
+COVERS: dict[str, frozenset[str]] = {
     "upload": frozenset({"upload"}),
     "read": frozenset({"read"}),
     "write": frozenset({"read", "write", "upload"}),
@@ -41,10 +43,18 @@ class Accounts:
     # --- apps ---
 
     def create_app(
-        self, name: str, *, bundle_id: str | None = None, platform: str = "Custom"
+        self,
+        name: str,
+        *,
+        bundle_id: str | None = None,
+        platform: str = "Custom",
+        omaha_id: str | None = None,
     ) -> App:
+        """A new app. Raises `InvalidRequest`, also for an `omaha_id` that another app has."""
         if not name.strip():
             raise InvalidRequest({"name": ["must not be empty"]})
+        if omaha_id is not None and not 0 < len(omaha_id.strip()) <= MAX_CHARS:
+            raise InvalidRequest({"omaha_id": [f"must have 1 to {MAX_CHARS} characters"]})
         if platform not in PLATFORMS:
             raise InvalidRequest({"platform": [f"must be one of {', '.join(PLATFORMS)}"]})
         app = App(
@@ -54,12 +64,18 @@ class Accounts:
             created_at=clock.to_stored(clock.now()),
             bundle_id=bundle_id or None,
             platform=platform,
+            omaha_id=omaha_id.strip() if omaha_id else None,
         )
         puts = [Put(app.item(), if_absent=True), Put(app.directory_item(), if_absent=True)]
         if bundle_id:
             place = keys.bundle_entry(bundle_id, app.app_id)
             puts.append(Put({"pk": place.pk, "sk": place.sk}))
-        self._table.write(puts)
+        if omaha_id:
+            puts.append(omaha_id_put(omaha_id.strip(), app.app_id))
+        try:
+            self._table.write(puts)
+        except ConditionFailed as error:
+            raise InvalidRequest({"omaha_id": ["another app has it already"]}) from error
         return app
 
     def find_app(self, app_id: str) -> App | None:
@@ -132,7 +148,7 @@ class Accounts:
         Raises `Unauthenticated`, or `Forbidden` for a known token without the right.
         """
         known = self.authenticate(token)
-        if scope not in _COVERS[known.scope]:
+        if scope not in COVERS[known.scope]:
             raise Forbidden(f"this token's scope is {known.scope}; {scope} is needed")
         if app_id is not None and known.app_id not in {None, app_id}:
             raise Forbidden("this token is for another app")

@@ -11,6 +11,8 @@ from chalicelib.counts import Counts
 from chalicelib.erasure import Eraser
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
+from chalicelib.links import Links
+from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
 from chalicelib.queries.buckets import BucketQueries
@@ -22,6 +24,7 @@ from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.users import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class Services:
     queue: Queue
     ids: IdSource
     accounts: Accounts
+    users: Users
+    links: Links
+    omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
     processor: Processor
@@ -65,6 +71,9 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         queue=queue,
         ids=ids,
         accounts=accounts,
+        users=Users(table, accounts),
+        links=Links(table),
+        omaha_apps=OmahaApps(table, ids, accounts),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
         processor=Processor(table, blobs, bucketing, ids, reader.report, accounts.find_app),

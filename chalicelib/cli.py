@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chalicelib import user_commands
 from chalicelib.accounts import PLATFORMS, SCOPES
 from chalicelib.config import Settings
 from chalicelib.errors import CrashbucketError
@@ -94,14 +95,20 @@ def app() -> None:
 @click.argument("name")
 @click.option("--bundle-id", default=None, help="Bundle identifier or package name.")
 @click.option("--platform", type=click.Choice(PLATFORMS), default="Custom", show_default=True)
+@click.option("--omaha-id", default=None, help="What omaha clients send as appid, a GUID.")
 @_DATA
 @_JSON
 def app_create(
-    name: str, bundle_id: str | None, platform: str, data: str | None, as_json: bool
+    name: str,
+    bundle_id: str | None,
+    platform: str,
+    omaha_id: str | None,
+    data: str | None,
+    as_json: bool,
 ) -> None:
     """Make an app; its id is what the SDKs are configured with."""
     made = _services(data, make=True).accounts.create_app(
-        name, bundle_id=bundle_id, platform=platform
+        name, bundle_id=bundle_id, platform=platform, omaha_id=omaha_id
     )
     _answer(
         as_json,
@@ -138,6 +145,9 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
     """Make a token. It is shown this once: only its hash is kept."""
     made = _services(data).accounts.create_token(scope, app_id=app_id)
     _answer(as_json, {"token": made, "scope": scope, "app_id": app_id}, [made])
+
+
+user_commands.register(commands, _DATA, _JSON, _services, _answer)
 
 
 # --- data ----------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,12 @@ from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack
 from chalicelib.ids import IdSource, sortable
 from chalicelib.model import Frame, ModuleId, Report
-from chalicelib.payload import PARTYCRASHER, Payload
-from chalicelib.records import Alias, App, Group, PostedJson, StoredReport, Version
+from chalicelib.payload import ARCHIVE_FILES, MINIDUMP_DOORS, PARTYCRASHER, Payload
+from chalicelib.records import Alias, App, Group, PostedJson, Sent, StoredReport, Version
 from chalicelib.signature import omaha_signature, readable_signature
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table, get_all
 
-_MAX_OPERATIONS = 7  # of a crash: version (2), group (3), report, what was posted
+_MAX_OPERATIONS = 7  # of a crash: version (2), group (3), report, what was posted or sent
 _MAX_LACKING = 8  # builds that a stack is noted under: those of its innermost frames
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
@@ -102,6 +103,8 @@ class Batch:
             posted = _posted(crash)
             if posted is not None:
                 self.operations.append(Put(posted.item()))
+            if crash.received.door in MINIDUMP_DOORS:
+                self.operations.append(Put(_sent(crash).item()))
             row = deltas.row_of(group_id, version_id, crash.date, fingerprint)
             counted.setdefault(crash.app.app_id, []).append(row)
             taken += 1
@@ -258,6 +261,20 @@ def _posted(crash: Crash) -> PostedJson | None:
         return None
     deflated = zlib.compress(received.log, 6)
     return PostedJson(crash.report_id, deflated) if len(deflated) <= _MAX_POSTED_BYTES else None
+
+
+def _sent(crash: Crash) -> Sent:
+    """What came with a minidump, as lists of crashes show it."""
+    received = crash.received
+    told = json.dumps(dict(received.annotations), ensure_ascii=False, separators=(",", ":"))
+    deflated = zlib.compress(told.encode("utf-8", "replace"), 6)
+    return Sent(
+        crash.report_id,
+        has_dump=bool(received.log) or received.log_key is not None,
+        has_archive=ARCHIVE_FILES in received.fields,
+        annotations=deflated if len(deflated) <= _MAX_POSTED_BYTES else None,
+        appid=received.fields.get("appid"),
+    )
 
 
 def _new_group(group_id: int, crash: Crash, version_id: int, bucket_id: str) -> Group:

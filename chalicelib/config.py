@@ -48,6 +48,13 @@ class Settings:
     max_body_bytes: int = field(
         default=20_000_000, metadata=_doc("largest request body, in bytes, before and after gunzip")
     )
+    max_dump_bytes: int = field(
+        default=100_000_000,
+        metadata=_doc("largest minidump that may be uploaded in two steps, in bytes"),
+    )
+    upload_link_s: int = field(
+        default=900, metadata=_doc("seconds in which an upload in two steps has to begin")
+    )
     max_deliveries: int = field(
         default=5, metadata=_doc("deliveries of one event before it becomes a dead letter")
     )
@@ -68,6 +75,12 @@ class Settings:
         metadata=_doc(
             "who may read PartyCrasher's projects: `open` (anyone) or `token`; "
             "a deployed stack sets `token`"
+        ),
+    )
+    auto_create_apps: int = field(
+        default=1,
+        metadata=_doc(
+            "1: a crash that names an unknown `appid` makes an app; 0: it is refused (omaha-server)"
         ),
     )
     allow_delete_all: int = field(

@@ -12,6 +12,7 @@ from typing import cast
 from chalicelib import keys
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
+from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import (
@@ -73,10 +74,13 @@ class Eraser:
 
     def _reports(self, reports: Sequence[StoredReport]) -> Iterator[Key]:
         self._delete_payloads(report.report_id for report in reports)
+        self._delete_downloads(r.report_id for r in reports if r.door in MINIDUMP_DOORS)
         for report in reports:
             if report.database_id:
                 yield keys.database_id(report.database_id)
             yield keys.posted(report.report_id)
+            yield keys.sent(report.report_id)
+            yield keys.feedback(report.report_id)
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:
@@ -101,11 +105,19 @@ class Eraser:
     def _erase_dead_letters(self, erased: set[str]) -> None:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]
         self._delete_payloads(letter.report_id for letter in letters)
-        self._delete(keys.deadletter(letter.report_id) for letter in letters)
+        self._delete_downloads(x.report_id for x in letters if x.door in MINIDUMP_DOORS)
+        for letter_key in (keys.deadletter, keys.feedback):
+            self._delete(letter_key(letter.report_id) for letter in letters)
 
     def _delete_payloads(self, report_ids: Iterable[int]) -> None:
         with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
             list(pool.map(self._blobs.delete, map(keys.raw_blob, report_ids)))
+
+    def _delete_downloads(self, report_ids: Iterable[int]) -> None:
+        """The copies that were made of dumps and archives for who downloaded them."""
+        copies = [key for report_id in report_ids for key in keys.download_blobs(report_id)]
+        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
+            list(pool.map(self._blobs.delete, copies))
 
     def _delete(self, doomed: Iterable[Key]) -> None:
         waiting: dict[Key, Delete] = {}

@@ -12,11 +12,16 @@ and everything that a known crash needs is found by exact keys.
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
+| app, by the id omaha-server's clients call it | `omaha_ids` | id | |
 | token | `token#FIRST8` | hash | |
+| user | `users` | email | |
+| secret that links are signed with | `secrets` | `links` | |
 | version of an app | `versions#APP` | number and name | |
 | version, by its id | `version#ID` | `version` | |
 | report | `report#ID` | `report` | by app, by group, by user; newest last |
 | report, the JSON that was posted | `report#ID` | `posted` | |
+| report, what was sent with its minidump | `report#ID` | `sent` | |
+| report, what its user wrote about it | `report#ID` | `feedback` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | group | `group#ID` | `group` | by app, oldest first |
 | group in one version | `group#ID` | `version#VERSION` | by version |
@@ -63,8 +68,24 @@ def project(name: str) -> Key:
     return Key("projects", name)
 
 
+def omaha_id(identifier: str) -> Key:
+    """The app that omaha-server's clients call so; GUIDs are written in either case.
+
+    An empty one stands for the clients that name no app, and no sort key may be empty.
+    """
+    return Key("omaha_ids", f"id:{identifier.casefold()}")
+
+
 def token(lookup: str, digest: str) -> Key:
     return Key(f"token#{lookup}", digest)
+
+
+def user(email: str) -> Key:
+    return Key("users", email)
+
+
+def link_secret() -> Key:
+    return Key("secrets", "links")
 
 
 def version(app_id: str, number: str, name: str) -> Key:
@@ -87,6 +108,14 @@ def database_id(identifier: str) -> Key:
 def posted(report_id: int) -> Key:
     """The JSON that a PartyCrasher client posted: by itself, as no index is to hold it too."""
     return Key(f"report#{report_id}", "posted")
+
+
+def sent(report_id: int) -> Key:
+    return Key(f"report#{report_id}", "sent")
+
+
+def feedback(report_id: int) -> Key:
+    return Key(f"report#{report_id}", "feedback")
 
 
 def group(group_id: int) -> Key:
@@ -226,6 +255,15 @@ def raw_blob(report_id: int) -> str:
     spreads its load by the beginning of a key.
     """
     return f"raw/{report_id & 0xFF:02x}/{report_id}"
+
+
+def download_blob(report_id: int, kind: str) -> str:
+    """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
+    return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+
+
+def download_blobs(report_id: int) -> tuple[str, ...]:
+    return tuple(download_blob(report_id, kind) for kind in ("minidump", "archive"))
 
 
 def report_id_of_raw_blob(blob_key: str) -> int:

@@ -23,6 +23,8 @@ from chalicelib.storage.ports import Blobs
 PARTYCRASHER = "partycrasher"  # the door whose log is the posted JSON, and that makes apps
 OMAHA = "omaha"
 MINIDUMP_DOORS = frozenset({OMAHA, "breakpad", "sentry", "upload"})  # their log is a minidump
+ARCHIVE = "archive"  # the attachment that is an omaha client's whole archive
+ARCHIVE_FILES = "archive_files"  # the field that names its files, a line each
 
 _MAGIC = b"CBK1"
 _PREFIX = struct.Struct(">4sI")
@@ -92,13 +94,14 @@ def encode(payload: Payload) -> bytes:
 
 def read(blobs: Blobs, key: str, *, with_attachments: bool = False) -> Payload:
     """The payload under `key`, with its log; raises `BlobNotFound` or `FormatError`."""
-    received = _read(blobs, key, with_attachments)
+    received = read_as_stored(blobs, key, with_attachments)
     if received.log_key is None:
         return received
     return replace(received, log=blobs.get(received.log_key, length=_MAX_INFLATED_BYTES + 1))
 
 
-def _read(blobs: Blobs, key: str, with_attachments: bool) -> Payload:
+def read_as_stored(blobs: Blobs, key: str, with_attachments: bool = False) -> Payload:
+    """The payload without its log where that is a blob by itself; raises as `read`."""
     if with_attachments:
         return decode(blobs.get(key), with_attachments=True)
     data = blobs.get(key, length=_FIRST_READ_BYTES)

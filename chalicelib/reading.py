@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chalicelib.formats import log, partycrasher_json
+from chalicelib.formats import archive_report, log, partycrasher_json
 from chalicelib.formats.minidump.symbol_source import NoSymbols, SymbolSource
 from chalicelib.model import Report
-from chalicelib.payload import PARTYCRASHER, Payload
+from chalicelib.payload import ARCHIVE_FILES, OMAHA, PARTYCRASHER, Payload
 
 
 class Reader:
@@ -23,4 +23,6 @@ class Reader:
         """The report in a payload; raises `FormatError` when it cannot be read."""
         if received.door == PARTYCRASHER:
             return partycrasher_json.parse(received.log)
+        if received.door == OMAHA and not received.log and received.log_key is None:
+            return archive_report.parse(received.fields.get(ARCHIVE_FILES, "").splitlines())
         return log.parse(received.log)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
@@ -54,6 +55,7 @@ class App(_Record):
     """The unit of ownership. `app_id` is 32 hex digits, `number` its integer id.
 
     `made_by` names the door that made the app for a report; None: a person did.
+    `omaha_id` is what omaha-server's clients call it in `appid`, often a GUID.
     """
 
     app_id: str
@@ -63,6 +65,7 @@ class App(_Record):
     bundle_id: str | None = None
     platform: str = "Custom"
     made_by: str | None = None
+    omaha_id: str | None = None
 
     def item(self) -> Item:
         return _placed(keys.app(self.app_id), self.attributes())
@@ -84,6 +87,27 @@ class Token(_Record):
 
     def item(self, lookup: str) -> Item:
         return _placed(keys.token(lookup, self.digest), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class User(_Record):
+    """Who may sign in, with the salted hash of the password and the costs it was made with.
+
+    `app_ids` are the apps that the user may see; None: every app.
+    """
+
+    email: str
+    scope: str
+    created_at: str
+    salt: bytes
+    digest: bytes
+    cost: int
+    block_size: int
+    parallel: int
+    app_ids: Sequence[str] | None = None
+
+    def item(self) -> Item:
+        return _placed(keys.user(self.email), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +206,37 @@ class PostedJson(_Record):
 
     def item(self) -> Item:
         return _placed(keys.posted(self.report_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(_Record):
+    """What a client sent with a minidump, so that a list of crashes reads no payload.
+
+    `annotations` is a JSON object, deflated; None where it is too large: then
+    the payload has it. `appid` is what an omaha client called its app.
+    """
+
+    report_id: int
+    has_dump: bool
+    has_archive: bool
+    annotations: bytes | None = None
+    appid: str | None = None
+
+    def item(self) -> Item:
+        return _placed(keys.sent(self.report_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback(_Record):
+    """What a user wrote about a crash of theirs, once."""
+
+    report_id: int
+    summary: str
+    description: str
+    created_at: str
+
+    def item(self) -> Item:
+        return _placed(keys.feedback(self.report_id), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,15 @@ from chalice.app import Request, Response
 
 from chalicelib import forms
 from chalicelib.bootstrap import Services, services
+from chalicelib.errors import PayloadTooLarge
 from chalicelib.forms import Form
 from chalicelib.http_body import inflate
 
 ANY_TYPE = ["*/*", "text/plain", "application/json"]
 """Content types of a route that takes whatever a client sends (Chalice knows no wildcard)."""
+
+BODY_ABOVE = "bodyAbove"
+"""In a request's context: its body had more bytes than this limit, and was not handed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,15 @@ class Incoming:
         return value.strip() or None if kind.lower() == "bearer" else None
 
 
-def incoming(request: Request, *, with_form: bool = True) -> Incoming:
+def incoming(
+    request: Request,
+    *,
+    with_form: bool = True,
+    coding_of: Callable[[bytes, str | None], str | None] = lambda _, named: named,
+) -> Incoming:
     """The request; without `with_form` its body is no form, whatever its type says (curl -d).
 
+    `coding_of` gives the coding of a body, of which the header names one or none.
     Raises `PayloadTooLarge` or `InvalidRequest` for a body that cannot be taken.
     """
     headers = request.headers
@@ -58,7 +68,10 @@ def incoming(request: Request, *, with_form: bool = True) -> Incoming:
     if isinstance(body, str):  # a body that API Gateway took for text
         body = body.encode()
     limit = services().settings.max_body_bytes
-    body = inflate(body, headers.get("content-encoding"), limit)
+    too_large = request.context.get(BODY_ABOVE)
+    if too_large is not None:
+        raise PayloadTooLarge("body", int(too_large) + 1, int(too_large))
+    body = inflate(body, coding_of(body, headers.get("content-encoding")), limit)
     return Incoming(
         method=request.method,
         headers=headers,

@@ -1,0 +1,34 @@
+"""What someone who asks may do: the scope, and the apps it is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.accounts import COVERS, Scope
+from chalicelib.errors import Forbidden
+from chalicelib.records import Token, User
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A token's or a user's rights; `app_ids` None is every app, those made later too."""
+
+    scope: str
+    app_ids: frozenset[str] | None
+
+    @classmethod
+    def of_token(cls, token: Token) -> Access:
+        return cls(token.scope, None if token.app_id is None else frozenset({token.app_id}))
+
+    @classmethod
+    def of_user(cls, user: User) -> Access:
+        return cls(user.scope, None if user.app_ids is None else frozenset(user.app_ids))
+
+    def opens(self, app_id: str | None) -> bool:
+        """Whether the app is one of those; None, what all apps share, is for whom all are open."""
+        return self.app_ids is None or app_id in self.app_ids
+
+    def require(self, scope: Scope) -> None:
+        """Raises `Forbidden` unless `scope` is covered."""
+        if scope not in COVERS[self.scope]:
+            raise Forbidden(f"{scope} is needed, and these credentials are for {self.scope}")

@@ -1,0 +1,124 @@
+"""The crashes of several apps as one list, oldest first, and what was sent with each."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import cast
+
+from chalicelib import keys, payload
+from chalicelib.counts import Counts
+from chalicelib.errors import FormatError
+from chalicelib.queries.paging import Listing, Paging
+from chalicelib.records import Sent, StoredReport
+from chalicelib.storage.ports import (
+    BlobNotFound,
+    Blobs,
+    Item,
+    SortRange,
+    Table,
+    get_all,
+    query_all,
+)
+from chalicelib.storage.schema import BY_APP
+
+_MAX_INFLATED_BYTES = 2_000_000  # of annotations; a door takes an eighth of that
+_MAX_PAGE = 1000  # items of one query
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What came with a report's minidump; of a crash from another door, nothing."""
+
+    has_dump: bool = False
+    has_archive: bool = False
+    appid: str | None = None
+    annotations: Mapping[str, str] | None = None
+
+
+class AllCrashes:
+    """Reads a page of the reports of any number of apps."""
+
+    def __init__(self, table: Table, blobs: Blobs, counts: Counts) -> None:
+        self._table = table
+        self._blobs = blobs
+        self._counts = counts
+
+    def oldest_first(self, app_ids: Sequence[str], paging: Paging) -> Listing[StoredReport]:
+        """A page of the apps' reports by their dates, and how many there are.
+
+        The counts by day say on which day the page begins, so that a late
+        page reads no more than the reports of that day before it.
+        """
+        days = {app_id: self._reports_by_day(app_id) for app_id in dict.fromkeys(app_ids)}
+        together = sum(days.values(), Counter[str]())
+        before = 0
+        for day in sorted(together):
+            if before + together[day] > paging.start:
+                break
+            before += together[day]
+        else:
+            return Listing((), before, paging)
+        apps = [app_id for app_id, counted in days.items() if any(d >= day for d in counted)]
+        first, last = paging.start - before, paging.end - before
+        found = self._from(apps, day, last)
+        entries = tuple(StoredReport.from_item(item) for item in islice(found, first, last))
+        return Listing(entries, sum(together.values()), paging)
+
+    def companions(self, reports: Sequence[StoredReport]) -> dict[int, Companions]:
+        """What came with each of the reports, by their ids."""
+        wanted = {report.report_id for report in reports if report.door in payload.MINIDUMP_DOORS}
+        items = get_all(self._table, map(keys.sent, wanted)).values()
+        found = {sent.report_id: self._companions(sent) for sent in map(Sent.from_item, items)}
+        return {report.report_id: found.get(report.report_id, Companions()) for report in reports}
+
+    def _companions(self, sent: Sent) -> Companions:
+        if sent.annotations is None:
+            annotations = self._in_payload(sent.report_id)
+        else:
+            inflater = zlib.decompressobj()
+            annotations = json.loads(inflater.decompress(sent.annotations, _MAX_INFLATED_BYTES))
+        return Companions(sent.has_dump, sent.has_archive, sent.appid, annotations or None)
+
+    def _in_payload(self, report_id: int) -> Mapping[str, str]:
+        try:
+            return payload.read_as_stored(self._blobs, keys.raw_blob(report_id)).annotations
+        except (BlobNotFound, FormatError):
+            return {}
+
+    def _reports_by_day(self, app_id: str) -> Counter[str]:
+        """Exact, as every count: what is folded, and what is still pending."""
+        days = Counter[str]()
+        months = query_all(
+            self._table,
+            keys.app_partition(app_id),
+            sort=SortRange.beginning_with(keys.days("", "").sk),
+        )
+        for item in months:
+            month = cast(str, item["sk"]).partition("#")[2]
+            for name, count in item.items():
+                if name[0] == "d" and name[1:].isdigit():
+                    days[f"{month}-{name[1:]}"] += cast(int, count)
+        for row in self._counts.pending(app_id).rows:
+            days[row.day] += row.reports
+        return +days
+
+    def _from(self, app_ids: Sequence[str], day: str, wanted: int) -> Iterator[Item]:
+        """The reports of a day and all later ones."""
+        shards = [
+            query_all(
+                self._table,
+                partition,
+                index=BY_APP,
+                sort=SortRange(low=day, high="\U0010ffff"),
+                page_size=min(_MAX_PAGE, -(-wanted // keys.REPORT_SHARDS) + 8),
+            )
+            for app_id in app_ids
+            for partition in keys.reports_of_app(app_id)
+        ]
+        return heapq.merge(*shards, key=lambda item: str(item["app_sk"]))
