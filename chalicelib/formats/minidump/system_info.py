@@ -67,17 +67,9 @@ _ARM_PARTS = {
 }
 # The bits of AT_HWCAP on ARM, from bit 0: Linux's <asm/hwcap.h>.
 _ARM_FEATURES = (
-    "swp",
-    "half",
-    "thumb",
-    "26bit",
-    "fastmult",
-    "fpa",
-    "vfpv2",
-    "edsp",
-    "java",
-    "iwmmxt",
-) + ("crunch", "thumbee", "neon", "vfpv3", "vfpv3d16", "tls", "vfpv4", "idiva", "idivt")
+    *("swp", "half", "thumb", "26bit", "fastmult", "fpa", "vfpv2", "edsp", "java", "iwmmxt"),
+    *("crunch", "thumbee", "neon", "vfpv3", "vfpv3d16", "tls", "vfpv4", "idiva", "idivt"),
+)
 
 
 def read_system_info(dump: DumpBytes, stream: Stream, notes: Notes) -> SystemInfo:
