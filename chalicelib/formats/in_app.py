@@ -100,7 +100,7 @@ _WINDOWS_SYSTEM = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 # For dumps that give a library's name without its path.
-_WINDOWS_LIBRARIES = frozenset("""
+_WINDOWS_LIBRARY_NAMES = """
 advapi32 apphelp bcrypt bcryptprimitives cfgmgr32 clr clrjit combase comctl32 comdlg32 coremessaging
 crypt32 cryptbase d3d10 d3d11 d3d12 d3d9 dbgcore dbghelp ddraw dinput8 dnsapi dsound dwmapi dwrite
 dxgi gdi32 gdi32full gdiplus imm32 iphlpapi kernelbase kernel32 mfplat mpr mscoree mscorwks msctf
@@ -108,7 +108,8 @@ mshtml msvcp_win msvcrt mswsock ncrypt netapi32 nsi ntdll ole32 oleaut32 opengl3
 propsys psapi rpcrt4 rsaenh sechost secur32 setupapi shcore shell32 shlwapi sspicli ucrtbase umpdc
 urlmon user32 userenv usp10 uxtheme version win32u windowscodecs winhttp wininet winmm wintrust
 winspool wow64 wow64cpu wow64win ws2_32 wtsapi32 xinput1_3 xinput1_4
-""".split())
+"""
+_WINDOWS_LIBRARIES = frozenset(_WINDOWS_LIBRARY_NAMES.split())
 
 
 def is_linux_system_library(path: str) -> bool:

@@ -134,9 +134,7 @@ class Unwinder:
             return frame_pointers.ios_arm_caller(state, machine, stack)
         return frame_pointers.arm_caller(state, machine, stack, self._code)
 
-    def _jumper(
-        self, state: FrameState, machine: Machine, stack: StackMemory
-    ) -> FrameState | None:
+    def _jumper(self, state: FrameState, machine: Machine, stack: StackMemory) -> FrameState | None:
         """Who called through a bad pointer: a return address is where a call leaves it, and
         nothing has been pushed since.
 
