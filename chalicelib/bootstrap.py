@@ -18,6 +18,7 @@ from chalicelib.projects import Projects
 from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
+from chalicelib.queries.missing_symbols import MissingSymbolsQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
@@ -51,6 +52,7 @@ class Services:
     eraser: Eraser
     search: Search
     reader: Reader
+    missing_symbols: MissingSymbolsQueries
 
 
 def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
@@ -84,6 +86,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         reader=reader,
+        missing_symbols=MissingSymbolsQueries(table, counts),
     )
 
 

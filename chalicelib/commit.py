@@ -6,19 +6,21 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from chalicelib import clock, deltas, keys
 from chalicelib.bucketing.assignment import Founder
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack
 from chalicelib.ids import IdSource, sortable
-from chalicelib.model import Frame, Report
+from chalicelib.model import Frame, ModuleId, Report
 from chalicelib.payload import ARCHIVE_FILES, MINIDUMP_DOORS, PARTYCRASHER, Payload
 from chalicelib.records import Alias, App, Group, PostedJson, Sent, StoredReport, Version
-from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table
+from chalicelib.signature import omaha_signature, readable_signature
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table, get_all
 
 _MAX_OPERATIONS = 7  # of a crash: version (2), group (3), report, what was posted or sent
+_MAX_LACKING = 8  # builds that a stack is noted under: those of its innermost frames
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
 _MAX_INFLATED_POSTED_BYTES = 500_000  # what a search reads of one report
@@ -47,6 +49,13 @@ class Crash:
         return Alias(given, self.report_id, self.app.app_id) if given else None
 
     @property
+    def lacking(self) -> tuple[ModuleId, ...]:
+        """The builds whose symbols its stack waits for, each once."""
+        by_id = {module.debug_id: module for module in reversed(self.report.lacking)}
+        distinct = dict.fromkeys(module.debug_id for module in self.report.lacking)
+        return tuple(by_id[debug_id] for debug_id in distinct)[:_MAX_LACKING]
+
+    @property
     def forced_bucket(self) -> str | None:
         return self.received.fields.get("force_bucket")
 
@@ -72,6 +81,8 @@ class Batch:
     _versions: dict[Key, int] = field(default_factory=dict)
     _groups: dict[Key, int] = field(default_factory=dict)
     _new_groups: dict[str, int] = field(default_factory=dict)
+    _noted: set[Key] = field(default_factory=set)
+    _written: set[Key] = field(default_factory=set)
 
     def plan(self, crashes: Sequence[Crash], shard: int) -> int:
         """Plan as many of the crashes, from the first on, as fit; how many."""
@@ -81,10 +92,11 @@ class Batch:
         for crash in crashes:
             needed = len({*counted, crash.app.app_id})  # a delta for each app
             room = MAX_BATCH_ITEMS - len(self.operations) - needed
-            if room < _MAX_OPERATIONS:
+            if room < _MAX_OPERATIONS + 2 * len(crash.lacking):
                 break
             version_id = self._version(crash)
             fingerprint, group_id = self._group(crash, version_id)
+            self._note_lacking(crash, fingerprint)
             report = _stored_report(crash, version_id, group_id, fingerprint)
             self._report_at[len(self.operations)] = crash.report_id
             self.operations.append(Put(report.item(), if_absent=True))
@@ -117,7 +129,11 @@ class Batch:
             if crash.stack.fingerprint and crash.forced_bucket is None:
                 place = keys.stack_in_app(crash.stack.fingerprint, crash.app.app_id)
                 wanted[place] = "group_id"
-        for key, item in self.table.batch_get(list(wanted)).items():
+                wanted.update(dict.fromkeys(_notes(crash, crash.stack.fingerprint), ""))
+        for key, item in get_all(self.table, wanted).items():
+            if not wanted[key]:
+                self._noted.add(key)
+                continue
             known = self._versions if wanted[key] == "version_id" else self._groups
             known[key] = cast(int, item[wanted[key]])
 
@@ -162,6 +178,17 @@ class Batch:
             self.operations.append(Put(_pointer(stack_place, group_id), if_absent=True))
         return assignment.fingerprint, group_id
 
+    def _note_lacking(self, crash: Crash, fingerprint: str) -> None:
+        """Note the stack under each build whose symbols it lacks, for when they arrive."""
+        notes = _notes(crash, fingerprint)
+        for key, module in zip(notes, crash.lacking, strict=True):
+            missing = keys.missing(crash.app.app_id, module.debug_id)
+            told = {"debug_file": module.debug_file}
+            for place in (key, missing):
+                if key not in self._noted and place not in self._written:
+                    self._written.add(place)
+                    self.operations.append(Put({"pk": place.pk, "sk": place.sk, **told}))
+
     def _is_pointed(self, stack_place: Key, crash: Crash) -> bool:
         """Whether the app has grouped the stack that bucketing put the crash under.
 
@@ -177,6 +204,11 @@ class Batch:
     def _stored_group(self, place: Key) -> int | None:
         item = self.table.get(place)
         return cast(int, item["group_id"]) if item else None
+
+
+def _notes(crash: Crash, fingerprint: str) -> list[Key]:
+    app_id = crash.app.app_id
+    return [keys.waiting(app_id, module.debug_id, fingerprint) for module in crash.lacking]
 
 
 def _pointer(place: Key, group_id: int) -> Item:
@@ -218,6 +250,7 @@ def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: st
         has_description=bool(received.description),
         attachments=len(received.attachments),
         unread=len(report.unread),
+        **described(report),
     )
 
 
@@ -246,7 +279,6 @@ def _sent(crash: Crash) -> Sent:
 
 def _new_group(group_id: int, crash: Crash, version_id: int, bucket_id: str) -> Group:
     moment = crash.date
-    top = next(iter(crash.report.stack), Frame())
     return Group(
         group_id=group_id,
         app_id=crash.app.app_id,
@@ -255,13 +287,38 @@ def _new_group(group_id: int, crash: Crash, version_id: int, bucket_id: str) -> 
         created_at=moment,
         last_at=moment,
         last_version_id=version_id,
-        exception_type=_type_of(crash.report),
-        reason=_cut(_reason_of(crash.report), _MAX_REASON_CHARS),
-        class_name=_cut(top.class_name, _MAX_REASON_CHARS),
-        method=_cut(top.method or top.function, _MAX_REASON_CHARS),
-        file=_cut(top.file),
-        line=top.line,
+        **titled(crash.report),
     )
+
+
+def titled(report: Report) -> dict[str, Any]:
+    """What a group is named by, as fields of a `Group`: what its symbols may change."""
+    top = _top(report)
+    return {
+        "exception_type": _type_of(report),
+        "reason": _cut(_reason_of(report), _MAX_REASON_CHARS),
+        "class_name": _cut(top.class_name, _MAX_REASON_CHARS),
+        "method": _cut(top.method or top.function, _MAX_REASON_CHARS),
+        "file": _cut(top.file),
+        "line": top.line,
+        "signature": _cut(readable_signature(report)),
+    }
+
+
+def described(report: Report) -> dict[str, Any]:
+    """What a stored report says of its stack, as fields of a `StoredReport`."""
+    return {
+        "signature": _cut(readable_signature(report)),
+        "omaha_signature": _cut(omaha_signature(report)),
+    }
+
+
+def _top(report: Report) -> Frame:
+    """The frame that names the group: the first, of a memory dump the first of the app's own."""
+    frames = report.stack
+    if any(frame.trust for frame in frames):
+        frames = tuple(frame for frame in frames if frame.in_app) or frames
+    return next(iter(frames), Frame())
 
 
 def _type_of(report: Report) -> str | None:

@@ -8,7 +8,7 @@ and everything that a known crash needs is found by exact keys.
 |---|---|---|---|
 | app | `app#APP` | `app` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
-| group that rebucketing took reports from | `app#APP` | `rebucketing#ID` | |
+| group that reports were taken from | `app#APP` | `left#ID` | |
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
@@ -37,6 +37,8 @@ and everything that a known crash needs is found by exact keys.
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
+| stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
+| build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
 | dead letter | `deadletters#SHARD` | `ID` | |
 """
 
@@ -141,9 +143,9 @@ def rebucketing(app_id: str) -> Key:
     return Key(f"app#{app_id}", "rebucketing")
 
 
-def left_by_rebucketing(app_id: str, group_id: int) -> Key:
+def left_by_regrouping(app_id: str, group_id: int) -> Key:
     """Noted with the move of a report: its group is to be settled at the end."""
-    return Key(f"app#{app_id}", f"rebucketing#{group_id}")
+    return Key(f"app#{app_id}", f"left#{group_id}")
 
 
 def stack_messages(plain_fingerprint: str) -> Key:
@@ -200,6 +202,16 @@ def totals(partition: str) -> Key:
 
 def delta(app_id: str, shard: int, batch: str) -> Key:
     return Key(f"delta#{app_id}#{shard}", batch)
+
+
+def waiting(app_id: str, debug_id: str, fingerprint: str) -> Key:
+    """A stack of an app whose crashes gain when the build's symbols arrive."""
+    return Key(f"waiting#{app_id}#{debug_id}", fingerprint)
+
+
+def missing(app_id: str, debug_id: str) -> Key:
+    """A build that stacks of an app wait for."""
+    return Key(f"missing#{app_id}", debug_id)
 
 
 def deadletter(report_id: int) -> Key:

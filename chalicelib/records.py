@@ -161,6 +161,8 @@ class StoredReport(_Record):
     has_description: bool = False
     attachments: int = 0
     unread: int = 0
+    signature: str | None = None
+    omaha_signature: str | None = None
 
     def item(self) -> Item:
         shard = self.report_id % keys.REPORT_SHARDS
@@ -262,6 +264,7 @@ class Group(_Record):
     line: int | None = None
     updated_at: str | None = None
     ticket_url: str | None = None
+    signature: str | None = None
 
     def item(self) -> Item:
         return _placed(

@@ -95,7 +95,17 @@ def _kept(services: Services, app_id: str) -> _Tally:
     for row in pending.rows:
         for name in kept.add(app_id, row.version_id, row.group_id, row.day, row.reports):
             kept.widen(name, row.first, row.last)
+    _leave_out_the_emptied(kept, app)
     return kept
+
+
+def _leave_out_the_emptied(kept: _Tally, app: str) -> None:
+    """A group that lost its reports to others is not listed, and goes away later."""
+    for name in list(kept.spans):
+        partition, _, part = name.partition(" ")
+        if kept.counts[partition, part or "total"] == 0:
+            del kept.spans[name]
+            kept.counts[app, "groups"] -= not part
 
 
 def _take_counters(services: Services, kept: _Tally, partition: str) -> None:

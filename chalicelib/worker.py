@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from chalicelib import clock, keys, payload
+from chalicelib import clock, keys, payload, tasks
 from chalicelib.bootstrap import Services
 from chalicelib.errors import FormatError
 from chalicelib.payload import Payload
 from chalicelib.records import DeadLetter
+from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.events import created_keys
 from chalicelib.storage.ports import BlobNotFound, Message, Put
 
@@ -37,6 +38,7 @@ class Worker:
     def __init__(self, services: Services, *, careful: bool = False) -> None:
         self._services = services
         self._queue = services.queue
+        self._resymbolication = Resymbolication(services)
         self._visibility_s = services.settings.visibility_s
         self._unfolded_batches = 0
         careful_s = self._visibility_s * _CAREFUL_VISIBILITIES if careful else 0
@@ -80,6 +82,24 @@ class Worker:
             self._services.counts.fold_all(app.app_id)
 
     def _process(self, messages: Sequence[Message]) -> None:
+        events = [message for message in messages if not self._has_run(message)]
+        if events:
+            self._process_events(events)
+
+    def _has_run(self, message: Message) -> bool:
+        """Whether the message was a task, which is then done, or left to come back."""
+        try:
+            task = tasks.decode(message.body)
+            if task is None:
+                return False
+            self._resymbolication.run(task)
+        except Exception:
+            _log.exception("a task failed: %.200s", message.body)
+            return True
+        self._queue.ack([message])
+        return True
+
+    def _process_events(self, messages: Sequence[Message]) -> None:
         report_ids = [i for message in messages for i in report_ids_of(message.body)]
         try:
             self._services.processor.process(report_ids)
@@ -88,7 +108,7 @@ class Worker:
                 _log.exception("an event failed: %.200s", messages[0].body)
                 return  # comes back after its visibility, and ends in the dead letters
             for message in messages:  # one bad event must not hold up the others
-                self._process([message])
+                self._process_events([message])
             return
         self._queue.ack(messages)
 

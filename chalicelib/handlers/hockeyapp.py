@@ -20,9 +20,12 @@ from chalicelib.handlers.common import (
     text_answer,
 )
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
+from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.queries.groups import Sort
 from chalicelib.queries.paging import cut
 from chalicelib.records import RESOLVED, App
+from chalicelib.report_json import as_json
+from chalicelib.report_text import as_text
 
 routes = Blueprint(__name__)
 
@@ -198,7 +201,22 @@ def get_crash(app_id: str, crash_id: str) -> Response:
     if wanted == "json":
         return json_answer(shape.crash(services().crashes.report(report_id, app_id)))
     received = services().crashes.payload(report_id)
+    if wanted == "log" and received.door in MINIDUMP_DOORS:
+        return text_answer(as_text(services().reader.report(received)))
     return text_answer(_as_sent(received.log if wanted == "log" else received.description))
+
+
+@routes.route(f"{_APP}/crashes/{{crash_id}}/report", methods=["GET"], cors=True)
+@hockeyapp_errors
+def get_report(app_id: str, crash_id: str) -> Response:
+    """Everything that was read of a crash, with the symbols there are now: threads, registers,
+    modules (the shape is in `report_json`); 202 while it waits to be processed."""
+    _authorised(app_id, "read")
+    report_id = shape.identifier(crash_id)
+    if not _is_processed(app_id, report_id):
+        return json_answer({"status": "processing", "id": report_id}, 202)
+    received = services().crashes.payload(report_id)
+    return json_answer(as_json(services().reader.report(received)))
 
 
 def _feedback(app_id: str, report_id: int) -> Response:

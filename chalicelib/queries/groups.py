@@ -61,7 +61,9 @@ class GroupQueries:
         items = query_all(self._table, keys.groups_of_app(app_id), index=BY_APP)
         groups = [Group.from_item(item) for item in items]
         counted = self._counted(app_id, groups, self._counts.pending(app_id))
-        return cut(_sorted(counted, sort, descending), paging)
+        # One that has lost its reports to others is still there for a while, in case that a crash
+        # which is being committed knew it before.
+        return cut(_sorted((c for c in counted if c.total), sort, descending), paging)
 
     def group_in_version(self, version: Version, group_id: int) -> CountedGroup:
         """The part of a group that crashed in one version; `NotFound` where there is none."""
@@ -95,6 +97,7 @@ class GroupQueries:
             CountedGroup(group, part.total, part.first_at, part.last_at, version)
             for group in groups
             for part in [parts[group.group_id]]
+            if part.total
         ]
         return cut(_sorted(counted, sort, descending), paging)
 

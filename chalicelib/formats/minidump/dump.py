@@ -19,23 +19,34 @@ Cpu = Literal["x86", "amd64", "arm", "arm64", "other"]
 
 @dataclass(frozen=True, slots=True)
 class SystemInfo:
-    """`cpu_name` and `cpu_info` are as Breakpad prints them: `amd64`, `family 6 model 42 ...`."""
+    """The machine, in Breakpad's words.
+
+    `os_name` is `Windows NT`, `Mac OS X`, ...; `os_version` three numbers (`0.0.0` in many Linux
+    dumps: see `kernel`); `os_build` a service pack, Apple's build (`20G630`) or what `uname` says;
+    `kernel` the release of a Linux kernel. `cpu_name` and `cpu_info` are as Breakpad prints them:
+    `amd64`, `family 6 model 42 ...`; `cpu_model` as /proc/cpuinfo has it.
+    """
 
     os: OsName
     cpu: Cpu
     os_version: str | None = None
     os_build: str | None = None
+    os_name: str | None = None
+    kernel: str | None = None
     cpu_name: str | None = None
     cpu_info: str | None = None
+    cpu_model: str | None = None
     cpu_count: int | None = None
+    has_32_bit_addresses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The registers of a thread by the names of their CPU (`rip`, `eip`, `pc`, `x0`, `lr`, ...).
+    """The registers of a thread, by the names that `STACK CFI` records use.
 
-    `instruction_pointer` and `stack_pointer` are among the registers, under
-    the names that `unwinding` knows for `cpu`.
+    x86: `eip esp ebp eax ebx ecx edx esi edi eflags`; amd64: `rip rsp rbp rax ... r15 eflags`;
+    arm: `r0` to `r12`, `sp lr pc cpsr`; arm64: `x0` to `x30` (`x29` is the frame pointer, `x30`
+    the link register), `sp pc cpsr`.
     """
 
     cpu: Cpu
@@ -44,7 +55,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class ThreadDump:
-    """A thread: `stack` is where its stack memory begins and how long it is, as dumped."""
+    """A thread: where its stack memory begins and how much of it `Minidump.memory` has (bytes)."""
 
     thread_id: int
     context: Context | None
@@ -55,7 +66,11 @@ class ThreadDump:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionRecord:
-    """Why the process was dumped; `parameters` are the exception's own (Windows: access kind)."""
+    """Why the process was dumped; `parameters` are the exception's own (Windows: access kind).
+
+    `context` is the thread's at the moment of the exception; the one in `threads` may be that
+    inside the handler.
+    """
 
     thread_id: int
     code: int
@@ -91,6 +106,7 @@ class UnloadedModule:
     start: int
     size: int
     code_file: str
+    code_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +162,14 @@ class MemoryMapping:
 class Minidump:
     """One dump. `crash_thread` is an index into `threads`, None when no thread is named.
 
+    The main module is the first. `threads` has the one that wrote the dump too
+    (`dump_thread_id`): a debugger does not walk it, as its state was in flux.
     `unread` lists streams that are damaged, in plain words; the others are good.
     """
 
     system: SystemInfo
     threads: tuple[ThreadDump, ...] = ()
+    crash_thread: int | None = None
     exception: ExceptionRecord | None = None
     modules: tuple[DumpModule, ...] = ()
     unloaded_modules: tuple[UnloadedModule, ...] = ()

@@ -1,0 +1,50 @@
+"""The caller of a frame by the call frame information of its function.
+
+Source: Breakpad's `cfi_frame_info.cc` and `cfi_frame_info-inl.h`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chalicelib.formats.minidump.frame_state import FrameState
+from chalicelib.formats.minidump.machine import Machine
+from chalicelib.formats.minidump.postfix import PostfixError, value_of
+from chalicelib.formats.minidump.stack_memory import StackMemory
+
+
+def caller(
+    state: FrameState, rules: Mapping[str, str], machine: Machine, stack: StackMemory
+) -> FrameState | None:
+    """The caller's registers by the rules at its address; None when they do not give both the
+    instruction pointer and the stack pointer.
+
+    A register whose rule fails is unknown; one without a rule, that the
+    calling convention keeps, is as it was.
+    """
+    frame_rule, return_rule = rules.get(".cfa"), rules.get(".ra")
+    if not frame_rule or not return_rule:
+        return None
+    names = {name: state.registers[name] for name in state.known}
+    try:
+        frame_address = value_of(frame_rule, names, stack)
+        names[".cfa"] = frame_address
+        return_address = value_of(return_rule, names, stack)
+    except PostfixError:
+        return None
+    found: dict[str, int] = {}
+    for name in machine.kept:
+        if name not in rules and name in state.known:
+            found[name] = names[name]
+    for rule_name, expression in rules.items():
+        name = machine.renamed.get(rule_name, rule_name)
+        if name in machine.known:
+            try:
+                found[name] = value_of(expression, names, stack)
+            except PostfixError:
+                found.pop(name, None)
+    found.setdefault(machine.sp, frame_address)
+    found.setdefault(machine.ip, return_address)
+    if not found[machine.ip] or not found[machine.sp]:
+        return None
+    return FrameState(found, frozenset(found), "cfi")

@@ -1,0 +1,14 @@
+"""What is read of one minidump at most. The counts in the file are never believed beyond these."""
+
+from __future__ import annotations
+
+MAX_STREAMS = 1024  # writers know about 30 kinds; Breakpad itself refuses more than 128
+MAX_THREADS = 4096  # Breakpad's own limit
+MAX_MODULES = 4096  # twice Breakpad's limit: a large macOS app maps about 1,000
+MAX_MEMORY_RANGES = 65_536  # a full dump of a large Windows process has about 20,000
+MAX_MAPPINGS = 65_536  # the kernel's default vm.max_map_count is 65,530
+MAX_ANNOTATIONS = 1024  # Chromium, the heaviest user, sets about 200
+MAX_NAME_CHARS = 4096  # paths end at PATH_MAX; mangled C++ names are no names of modules
+MAX_ANNOTATION_BYTES = 20_480  # Crashpad's Annotation::kValueMaxSize
+MAX_LINUX_TEXT_BYTES = 4_194_304  # /proc/PID/maps of a process with 65,530 mappings is about 4 MB
+MAX_NOTES = 50  # nobody reads a longer list of damages

@@ -1,0 +1,82 @@
+"""One line that names a native crash: for people, and as omaha-server writes it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.formats.path_names import file_name
+from chalicelib.model import Frame, Report
+
+if TYPE_CHECKING:
+    from siggen.generator import SignatureGenerator
+
+_MAX_FRAMES = 40  # siggen's own limit
+_MAX_NAME = 1000  # characters of a name that are looked at; a template's can have 100,000
+NO_FRAMES = "EMPTY: no frame data available"
+
+
+def readable_signature(report: Report) -> str | None:
+    """The signature that Mozilla's crash service would give: the frames that tell the crash
+    apart, without what every crash goes through; None when the crashed thread has no frames."""
+    thread = report.crashed_thread
+    if thread is None or not thread.frames:
+        return None
+    frames = [_for_siggen(frame) for frame in thread.frames[:_MAX_FRAMES]]
+    result = _generator().generate(
+        {
+            # The case of module names tells nothing there.
+            "os": "Windows NT" if report.platform == "windows" else report.os.name,
+            "reason": report.exception_type,
+            "crashing_thread": 0,
+            "threads": [{"frames": frames}],
+        }
+    )
+    return result.signature or None
+
+
+def _for_siggen(frame: Frame) -> dict[str, Any]:
+    return {
+        "module": frame.module and frame.module[:_MAX_NAME],
+        "function": frame.function and frame.function[:_MAX_NAME],
+        "file": frame.file and frame.file[:_MAX_NAME],
+        "line": frame.line,
+        "module_offset": _hex(frame.offset),
+        "offset": _hex(frame.address),
+    }
+
+
+@cache
+def _generator() -> SignatureGenerator:
+    # Imported where used: it costs 70 ms, and only those who look at a minidump need it.
+    from siggen.generator import SignatureGenerator  # noqa: PLC0415
+
+    return SignatureGenerator()
+
+
+_BLANK_BEFORE = re.compile(r" (?=[*&,])")
+_COMMA_WITHOUT_BLANK = re.compile(r",(?! )")
+_SEPARATORS = "/\\"
+
+
+def omaha_signature(report: Report) -> str:
+    """The first frame of the crashed thread as omaha-server names it.
+
+    Its function; else `file#line`; else `module@0xoffset`; else `@0xaddress`.
+    """
+    thread = report.crashed_thread
+    if thread is None or not thread.frames:
+        return NO_FRAMES
+    frame = thread.frames[0]
+    if frame.function:
+        return _COMMA_WITHOUT_BLANK.sub(", ", _BLANK_BEFORE.sub("", frame.function))
+    if frame.file and frame.line:
+        return f"{file_name(frame.file.rstrip(_SEPARATORS))}#{frame.line}"
+    if frame.module:
+        return f"{frame.module}@{_hex(frame.offset) or '0x0'}"
+    return f"@{_hex(frame.address) or '0x0'}"
+
+
+def _hex(number: int | None) -> str | None:
+    return None if number is None else f"0x{number:x}"

@@ -1,0 +1,92 @@
+"""What the intake queue holds beside the store's events: work that a worker does later.
+
+A task may be delivered more than once and in any order; doing it again changes
+nothing. Each is a JSON object `{"task": NAME, ...}`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeAlias, Union
+
+from chalicelib.errors import FormatError
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolsArrived:
+    """Symbols of a build came: for one app, or (None) for all.
+
+    `final` comes when no crash is in work any more that had not seen them.
+    """
+
+    debug_id: str
+    app_id: str | None
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MappingArrived:
+    """A ProGuard or R8 mapping came for a version of an app."""
+
+    app_id: str
+    version_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnew:
+    """Read reports of a group again: those of the stacks, or with none those of the version.
+
+    `after` is how far it is. With `waited_for` (a build) it is the last time
+    for these stacks: what is kept of them as waiting goes away.
+    """
+
+    app_id: str
+    group_id: int
+    stacks: tuple[str, ...] = ()
+    version_id: int | None = None
+    after: str = ""
+    waited_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Settle the groups of an app that reports were taken from."""
+
+    app_id: str
+
+
+Task: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
+
+_NAMES: dict[str, type[Task]] = {
+    "symbols_arrived": SymbolsArrived,
+    "mapping_arrived": MappingArrived,
+    "read_anew": ReadAnew,
+    "settle": Settle,
+}
+
+
+def encode(task: Task) -> str:
+    name = next(name for name, kind in _NAMES.items() if isinstance(task, kind))
+    return json.dumps({"task": name, **asdict(task)}, separators=(",", ":"))
+
+
+def decode(body: str) -> Task | None:
+    """The task in a message; None for a message of another kind.
+
+    Raises `FormatError` for a task that is not as `encode` writes it.
+    """
+    if not body.startswith('{"task":'):
+        return None
+    try:
+        told: dict[str, Any] = json.loads(body)
+        kind = _NAMES[told.pop("task")]
+        known = {field.name for field in fields(kind)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in told.items()
+            if name in known
+        }
+        return kind(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"the message is no task of ours: {error}") from error

@@ -1,0 +1,218 @@
+"""Symbols that arrive late: what waited for them is read again and moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from chalicelib import bootstrap, clock, keys
+from chalicelib.bootstrap import Services
+from chalicelib.config import Settings
+from chalicelib.model import Frame, ModuleId, Report, Thread
+from chalicelib.payload import Payload
+from chalicelib.processing import Processor
+from chalicelib.queries.paging import Paging
+from chalicelib.reading import Reader
+from chalicelib.records import RESOLVED, App
+from chalicelib.recount import recount_app
+from chalicelib.resymbolication import Resymbolication
+from chalicelib.storage.embedded.store import open_store
+from chalicelib.storage.ports import Key, Update, query_all
+from chalicelib.tasks import SymbolsArrived
+from chalicelib.worker import Worker
+
+GAME, ENGINE = "A" * 33, "B" * 33
+LATER_S = 121  # no crash is in work any more that had not seen the symbols
+
+
+class Clock:
+    """The queue's time, which a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = clock.now().timestamp()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class NamedByBuilds(Reader):
+    """Reads a log that is a JSON list of [build, offset], with the symbols there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.symbols: dict[str, dict[int, str]] = {}
+
+    def report(self, received: Payload) -> Report:
+        frames = []
+        lacking = []
+        for build, offset in json.loads(received.log):
+            named = self.symbols.get(build)
+            if named is None:
+                lacking.append(ModuleId(f"{build[0]}.pdb", build))
+            name = (named or {}).get(offset)
+            frames.append(Frame(function=name, module=build[0], offset=offset, trust="cfi"))
+        crashed = Thread(0, crashed=True, frames=tuple(frames))
+        return Report("windows", "SIGSEGV", threads=(crashed,), lacking=tuple(lacking))
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    moved = Clock()
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(moved(), UTC))
+    return moved
+
+
+@pytest.fixture
+def reader() -> NamedByBuilds:
+    return NamedByBuilds()
+
+
+@pytest.fixture
+def services(tmp_path: Path, reader: NamedByBuilds, time: Clock) -> Iterator[Services]:
+    store = open_store(tmp_path / "data", clock=time)
+    built = bootstrap.build(Settings(), store.table, store.blobs, store.queue)
+    processor = Processor(
+        built.table, built.blobs, built.bucketing, built.ids, reader.report,
+        built.accounts.find_app,
+    )  # fmt: skip
+    yield replace(built, reader=reader, processor=processor)
+    store.close()
+
+
+def crash(services: Services, app: App, *places: tuple[str, int]) -> int:
+    log = json.dumps(places).encode()
+    return services.intake.receive(Payload(app.app_id, "breakpad", clock.now(), log))
+
+
+def groups(services: Services, app: App) -> dict[str | None, tuple[int, int]]:
+    """Of each group by its method: its id and how many crashes it has."""
+    listed = services.groups.of_app(app.app_id, Paging(per_page=100), "date", False)
+    return {e.group.method: (e.group.group_id, e.total) for e in listed.entries}
+
+
+def kept(services: Services, *partitions: str) -> list[Key]:
+    items = (item for name in partitions for item in query_all(services.table, name))
+    return [Key(str(item["pk"]), str(item["sk"])) for item in items]
+
+
+def arrive(services: Services, app: App | None, build: str) -> None:
+    Resymbolication(services).announce(SymbolsArrived(build, app.app_id if app else None))
+    Worker(services).drain()
+
+
+def test_crashes_that_lacked_symbols_are_named_and_regrouped(
+    services: Services, app: App, reader: NamedByBuilds, time: Clock
+) -> None:
+    for offset in (16, 32, 16, 48):  # three places in two functions
+        crash(services, app, (GAME, offset), (GAME, 1000))
+    Worker(services).drain()
+    reader.symbols[GAME] = {16: "Game::load", 32: "Game::load", 48: "Game::save", 1000: "Game::run"}
+    arrive(services, app, GAME)
+    after = groups(services, app)
+    assert {name: count for name, (_, count) in after.items()} == {"Game::load": 3, "Game::save": 1}
+    assert recount_app(services, app.app_id).differences == ()
+    time.now += LATER_S
+    Worker(services).drain()
+    time.now += LATER_S
+    Worker(services).drain()
+    assert kept(services, keys.waiting(app.app_id, GAME, "").pk) == []
+    assert kept(services, keys.missing(app.app_id, GAME).pk) == []
+    assert services.missing_symbols.of_app(app.app_id) == []
+    assert recount_app(services, app.app_id).differences == ()
+    assert groups(services, app) == after
+    assert services.queue.depth() == 0
+
+
+def test_the_first_crashs_group_keeps_its_id_and_status(
+    services: Services, app: App, reader: NamedByBuilds
+) -> None:
+    first = crash(services, app, (GAME, 16), (GAME, 1000))
+    Worker(services).drain()
+    group_id = services.crashes.report(first).group_id
+    services.table.write([Update(keys.group(group_id), set={"status": RESOLVED})])
+    reader.symbols[GAME] = {16: "Game::load", 1000: "Game::run"}
+    arrive(services, app, GAME)
+    stored = services.crashes.report(first)
+    group = services.groups.group(app.app_id, stored.group_id).group
+    assert (stored.group_id, group.status, group.method) == (group_id, RESOLVED, "Game::load")
+
+
+def test_a_crash_that_missed_the_symbols_by_a_moment_is_found_later(
+    services: Services, app: App, reader: NamedByBuilds, time: Clock
+) -> None:
+    crash(services, app, (GAME, 16), (GAME, 1000))
+    Worker(services).drain()
+    reader.symbols[GAME] = {16: "Game::load", 1000: "Game::run"}
+    arrive(services, app, GAME)
+    symbols, reader.symbols = reader.symbols, {}  # a worker that does not know of them yet
+    crash(services, app, (GAME, 16), (GAME, 1000))
+    crash(services, app, (GAME, 99), (GAME, 1000))
+    Worker(services).drain()
+    reader.symbols = symbols
+    assert set(groups(services, app)) > {"Game::load"}
+    for _ in range(2):
+        time.now += LATER_S
+        Worker(services).drain()
+    assert groups(services, app)["Game::load"][1] == 2
+    assert services.missing_symbols.of_app(app.app_id) == []
+    assert recount_app(services, app.app_id).differences == ()
+
+
+def test_missing_builds_are_listed_by_the_crashes_that_would_gain(
+    services: Services, app: App
+) -> None:
+    for _ in range(3):
+        crash(services, app, (ENGINE, 16), (ENGINE, 32))
+    crash(services, app, (GAME, 16), (ENGINE, 64))
+    Worker(services).drain()
+    listed = services.missing_symbols.of_app(app.app_id)
+    assert [(e.module.debug_id, e.crashes, e.stacks) for e in listed] == [
+        (ENGINE, 4, 2),
+        (GAME, 1, 1),
+    ]
+
+
+def test_symbols_for_every_app_reach_each_and_those_of_one_only_that(
+    services: Services, app: App, reader: NamedByBuilds
+) -> None:
+    other = services.accounts.create_app("Other")
+    for owner in (app, other):
+        crash(services, owner, (ENGINE, 16), (ENGINE, 32))
+    Worker(services).drain()
+    reader.symbols[ENGINE] = {16: "Engine::draw", 32: "Engine::loop"}
+    arrive(services, other, ENGINE)
+    assert set(groups(services, other)) == {"Engine::draw"}
+    assert "Engine::draw" not in groups(services, app)
+    arrive(services, None, ENGINE)
+    assert set(groups(services, app)) == {"Engine::draw"}
+
+
+def test_what_takes_too_long_goes_on_in_another_message(
+    services: Services, app: App, reader: NamedByBuilds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.resymbolication._PART_OF_VISIBILITY", 0)
+    for offset in range(5):
+        for _ in range(3):
+            crash(services, app, (GAME, offset), (GAME, 1000))
+    Worker(services).drain()
+    reader.symbols[GAME] = dict.fromkeys(range(5), "Game::load") | {1000: "Game::run"}
+    arrive(services, app, GAME)
+    assert {name: count for name, (_, count) in groups(services, app).items()} == {"Game::load": 15}
+    assert recount_app(services, app.app_id).differences == ()
+
+
+def test_a_known_stack_that_lacks_symbols_writes_no_note_twice(
+    services: Services, app: App
+) -> None:
+    crash(services, app, (GAME, 16), (GAME, 1000))
+    Worker(services).drain()
+    [note] = kept(services, keys.waiting(app.app_id, GAME, "").pk)
+    services.table.write([Update(note, set={"untouched": 1})])
+    crash(services, app, (GAME, 16), (GAME, 1000))
+    Worker(services).drain()
+    assert (services.table.get(note) or {}).get("untouched") == 1
