@@ -19,14 +19,14 @@ class FileResponse(Response):
     """
 
     def __init__(self, data: bytes, filename: str) -> None:
-        headers = {
+        headers: dict[str, str | list[str]] = {
             # Whatever a client uploaded must not run as a page of this server.
             "Content-Disposition": attachment(filename),
             "X-Content-Type-Options": "nosniff",
         }
         super().__init__(data, headers=headers)
 
-    def to_dict(self, binary_types: list[str] | None = None) -> dict[str, Any]:
+    def to_dict(self, binary_types: list[str] | None = None) -> dict[str, Any]:  # noqa: ARG002
         return {
             "headers": {**self.headers, "Content-Type": "application/octet-stream"},
             "multiValueHeaders": {},

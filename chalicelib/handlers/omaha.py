@@ -123,7 +123,7 @@ def list_crashes_only() -> Response:
 
 @routes.route(f"{_CRASHES}/{{crash_id}}", methods=_NOT_GET, content_types=ANY_TYPE)
 @omaha_errors
-def get_crash_only(crash_id: str) -> Response:
+def get_crash_only(crash_id: str) -> Response:  # noqa: ARG001 - the path has it
     return _read_only()
 
 
