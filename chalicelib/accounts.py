@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias, cast, get_args
 from chalicelib import clock, keys
 from chalicelib.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from chalicelib.ids import IdSource
-from chalicelib.records import App, Token
 from chalicelib.omaha_ids import MAX_CHARS, omaha_id_put
+from chalicelib.records import App, Token
 from chalicelib.storage.ports import ConditionFailed, Delete, Put, Table, query_all
 from chalicelib.ttl_cache import TtlCache
 
