@@ -1,7 +1,15 @@
 """The Chalice app: registers the doors, nothing else."""
 
-from chalicelib.handlers import crash_details, hockeyapp, omaha, partycrasher, quincykit, service
-from chalicelib.handlers import breakpad, hockeyapp, partycrasher, quincykit, sentry, service
+from chalicelib.handlers import (
+    breakpad,
+    crash_details,
+    hockeyapp,
+    omaha,
+    partycrasher,
+    quincykit,
+    sentry,
+    service,
+)
 from chalicelib.handlers.application import Application
 
 app = Application(app_name="crashbucket")
