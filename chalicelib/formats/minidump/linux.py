@@ -118,11 +118,9 @@ def read_process_id(dump: DumpBytes, stream: Stream) -> int | None:
 
 def read_command_line(dump: DumpBytes, stream: Stream) -> tuple[str, ...]:
     """/proc/PID/cmdline: the arguments, each ended by a NUL; at most 256."""
-    raw = bytes(dump.part(stream.offset, stream.size)[:MAX_LINUX_TEXT_BYTES])
-    arguments = raw.rstrip(b"\0").split(b"\0", _MAX_ARGUMENTS)[:_MAX_ARGUMENTS]
-    return tuple(
-        argument.decode("utf-8", "replace")[:MAX_NAME_CHARS] for argument in arguments if raw
-    )
+    text = bytes(dump.part(stream.offset, stream.size)[:MAX_LINUX_TEXT_BYTES]).rstrip(b"\0")
+    arguments = text.split(b"\0", _MAX_ARGUMENTS)[:_MAX_ARGUMENTS] if text else []
+    return tuple(argument.decode("utf-8", "replace")[:MAX_NAME_CHARS] for argument in arguments)
 
 
 def read_auxiliary_vector(dump: DumpBytes, stream: Stream, *, is_64_bit: bool) -> Mapping[str, int]:

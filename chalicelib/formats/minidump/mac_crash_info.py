@@ -31,7 +31,8 @@ def read_mac_crash_info(
         at = stream.offset + _HEADER.size + place * _PLACE.size
         try:
             size, offset = dump.fields(_PLACE, at)
-            said += _record(dump, offset, size, fixed_size)
+            if size:
+                said += _record(dump, offset, size, fixed_size)
         except Damaged as damage:
             notes.add(f"mac crash info {place + 1}", str(damage))
     return tuple(said)
