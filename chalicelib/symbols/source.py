@@ -14,9 +14,9 @@ from chalicelib.model import AppBuild
 from chalicelib.records import SHARED, SymbolFile
 from chalicelib.storage.ports import BlobNotFound, Blobs, Item, Key, Table, query_all
 from chalicelib.symbols.choice import Chosen, best
+from chalicelib.symbols.mapping import Mapping
 from chalicelib.symbols.module_symbols import Caches, open_symbols
 from chalicelib.symbols.opened import Opened, local_copy
-from chalicelib.symbols.mapping import Mapping
 from chalicelib.ttl_cache import TtlCache
 
 NEGATIVE_S = 5
