@@ -52,7 +52,7 @@ def read(raw: bytes, filename: str, limits: Limits = Limits()) -> Iterator[Debug
 
 
 def _run(folder: Path, filename: str, limits: Limits) -> None:
-    import subprocess  # noqa: PLC0415, S404 - 10 ms of a start
+    import subprocess  # noqa: PLC0415 - 10 ms of a start
 
     arguments = [str(folder), filename, str(limits.memory_bytes), str(limits.seconds)]
     try:
