@@ -30,6 +30,7 @@ from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
 from chalicelib.users import Users
+from chalicelib.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Services:
     search: Search
     reader: Reader
     symbols: Symbols
+    versions: Versions
     missing_symbols: MissingSymbolsQueries
 
 
@@ -106,6 +108,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         search=search,
         reader=reader,
         symbols=symbols,
+        versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
     )
 
