@@ -27,7 +27,10 @@ from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.symbols.store import Symbols
+from chalicelib.tasks import announce
 from chalicelib.users import Users
+from chalicelib.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Services:
     eraser: Eraser
     search: Search
     reader: Reader
+    symbols: Symbols
+    versions: Versions
     missing_symbols: MissingSymbolsQueries
 
 
@@ -66,7 +71,14 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
-    reader = Reader()
+    symbols = Symbols(
+        table,
+        blobs,
+        ids,
+        cache_bytes=settings.symbol_cache_bytes,
+        arrived=lambda what: announce(queue, what, settings.visibility_s),
+    )
+    reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
@@ -95,6 +107,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         reader=reader,
+        symbols=symbols,
+        versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
     )
 
