@@ -1,6 +1,15 @@
 """The Chalice app: registers the doors, nothing else."""
 
-from chalicelib.handlers import crash_details, hockeyapp, omaha, partycrasher, quincykit, service
+from chalicelib.handlers import (
+    breakpad,
+    crash_details,
+    hockeyapp,
+    omaha,
+    partycrasher,
+    quincykit,
+    sentry,
+    service,
+)
 from chalicelib.handlers.application import Application
 
 app = Application(app_name="crashbucket")
@@ -10,3 +19,5 @@ app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
 app.register_blueprint(crash_details.routes)
 app.register_blueprint(partycrasher.routes)
+app.register_blueprint(breakpad.routes)
+app.register_blueprint(sentry.routes)

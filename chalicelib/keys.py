@@ -11,6 +11,7 @@ and everything that a known crash needs is found by exact keys.
 | group that reports were taken from | `app#APP` | `left#ID` | |
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
+| app, by its number | `appnumber#NUMBER` | `app` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
 | app, by the id omaha-server's clients call it | `omaha_ids` | id | |
 | token | `token#FIRST8` | hash | |
@@ -62,6 +63,10 @@ def apps_entry(app_id: str) -> Key:
 
 def bundle_entry(bundle_id: str, app_id: str) -> Key:
     return Key(f"bundle#{bundle_id}", app_id)
+
+
+def app_number(number: int) -> Key:
+    return Key(f"appnumber#{number}", "app")
 
 
 def project(name: str) -> Key:

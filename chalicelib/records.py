@@ -74,6 +74,10 @@ class App(_Record):
         """The same app in the one partition that lists all of them."""
         return _placed(keys.apps_entry(self.app_id), self.attributes())
 
+    def number_item(self) -> Item:
+        """What leads from the number to the app."""
+        return _placed(keys.app_number(self.number), {"app_id": self.app_id})
+
 
 @dataclass(frozen=True, slots=True)
 class Token(_Record):
