@@ -56,7 +56,7 @@ def add_symbols() -> Response:
     return json_answer(_shape(new[0], _base(current)), 201) if new else _duplicate()
 
 
-@routes.route(_SYMBOLS, methods=["GET"])
+@routes.route(_SYMBOLS, methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def list_symbols() -> Response:
     """A bare array, newest first; with `page` or `page_size` pages as of the crashes."""
@@ -76,7 +76,7 @@ def list_symbols() -> Response:
     return json_answer(envelope(listed, url, request.query, files))
 
 
-@routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["GET"])
+@routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def get_symbols(symbol_id: str) -> Response:
     current = _request()
