@@ -333,7 +333,7 @@ def _reason_of(report: Report) -> str | None:
     innermost = report.innermost
     kind = innermost.type if innermost else report.exception_type
     reason = innermost.reason if innermost else report.reason
-    if not (kind and reason):
+    if not (kind and reason) or reason.startswith(kind):  # a memory dump's says its type again
         return reason or kind
     if innermost and report.platform in {"ios", "macos"}:
         return f"*** Terminating app due to uncaught exception '{kind}', reason: '{reason}'"
