@@ -10,6 +10,7 @@ from chalicelib.handlers import (
     quincykit,
     sentry,
     service,
+    symbols,
 )
 from chalicelib.handlers.application import Application
 
@@ -23,3 +24,4 @@ app.register_blueprint(crash_details.routes)
 app.register_blueprint(partycrasher.routes)
 app.register_blueprint(breakpad.routes)
 app.register_blueprint(sentry.routes)
+app.register_blueprint(symbols.routes)

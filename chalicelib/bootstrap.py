@@ -28,7 +28,10 @@ from chalicelib.queries.searchable import DocumentReader
 from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.symbols.store import Symbols
+from chalicelib.tasks import announce
 from chalicelib.users import Users
+from chalicelib.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Services:
     eraser: Eraser
     search: Search
     reader: Reader
+    symbols: Symbols
+    versions: Versions
     missing_symbols: MissingSymbolsQueries
     symbol_lists: SymbolLists
 
@@ -68,7 +73,14 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
-    reader = Reader()
+    symbols = Symbols(
+        table,
+        blobs,
+        ids,
+        cache_bytes=settings.symbol_cache_bytes,
+        arrived=lambda what: announce(queue, what, settings.visibility_s),
+    )
+    reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
@@ -97,6 +109,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         reader=reader,
+        symbols=symbols,
+        versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
     )

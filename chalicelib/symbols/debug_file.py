@@ -7,7 +7,6 @@ bytes are a stranger's: callers with untrusted ones go through `isolation`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from chalicelib.errors import FormatError
-from chalicelib.symbols import mapping_index, unwind_records
+from chalicelib.symbols import breakpad_sym, mapping_index, unwind_records
 from chalicelib.symbols.proguard import is_mapping, mapping_id, r8_id
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ PROGUARD = "proguard"
 MAX_OBJECTS = 16  # architectures in one Mach-O file; Apple knows seven
 MAX_NAME_CHARS = 255
 _FEATURES: dict[str, Feature] = {"symtab": "symbols", "debug": "debug", "unwind": "unwind"}
-_MODULE_LINE = re.compile(rb"MODULE [^\r\n]{1,2000}\r?\n?")
 _MAX_PDB_PATH = 1024
 
 
@@ -66,9 +64,9 @@ def read(raw: bytes, filename: str) -> list[DebugFile]:
     if is_mapping(raw):
         index = mapping_index.build(raw)
         return [DebugFile(PROGUARD, "any", mapping_id(raw), name, r8_id(raw), ("mapping",), index)]
-    is_breakpad = _MODULE_LINE.match(raw) is not None
-    if is_breakpad and b"\r" in raw:
-        raw = re.sub(rb"\r+\n", b"\n", raw)
+    is_breakpad = breakpad_sym.is_symbol_file(raw)
+    if is_breakpad:
+        raw = breakpad_sym.prepared(raw)
     files = list(_objects(raw, name, is_breakpad))
     if not files:
         raise FormatError("the debug file names no build: it has no debug id")
@@ -88,7 +86,8 @@ def _objects(raw: bytes, name: str, is_breakpad: bool) -> Iterator[DebugFile]:
             if debug_id.strip("0"):
                 yield _debug_file(entry, raw, name, debug_id, is_breakpad)
     except SymbolicError as error:
-        raise FormatError(f"is no debug file that can be read: {error.message}") from error
+        told = " ".join(error.message.split())
+        raise FormatError(f"is no debug file that can be read: {told}") from error
 
 
 def _debug_file(
@@ -103,7 +102,7 @@ def _debug_file(
     elif "unwind" in known:
         unwind = unwind_records.build(entry.make_cficache().open_stream().read())
     if is_breakpad:
-        name = base_name(raw[: raw.find(b"\n")].decode("utf-8", "replace").split(None, 4)[-1])
+        name = base_name(breakpad_sym.module_name(raw))
     elif entry.file_format == "pe":
         name = _pdb_name(raw, debug_id) or name
     features = tuple(feature for key, feature in _FEATURES.items() if key in known)
@@ -125,6 +124,11 @@ def breakpad_id(debug_id: str) -> str:
     if len(debug_id) < 36:  # PDB 2.0: a time of 8 digits instead of the UUID
         head, _, age = debug_id.partition("-")
     return head.replace("-", "").upper() + (age.lower().lstrip("0") or "0")
+
+
+def canonical_id(debug_id: str) -> str:
+    """A debug id as it is stored: the UUID in upper case, the age in lower case."""
+    return debug_id[:32].upper() + debug_id[32:].lower()
 
 
 def debug_id_of_build(build_id: str) -> str:

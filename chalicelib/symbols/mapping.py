@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import FormatError

@@ -14,9 +14,10 @@ from chalicelib.model import AppBuild
 from chalicelib.records import SHARED, SymbolFile
 from chalicelib.storage.ports import BlobNotFound, Blobs, Item, Key, Table, query_all
 from chalicelib.symbols.choice import Chosen, best
+from chalicelib.symbols.debug_file import canonical_id
+from chalicelib.symbols.mapping import Mapping
 from chalicelib.symbols.module_symbols import Caches, open_symbols
 from chalicelib.symbols.opened import Opened, local_copy
-from chalicelib.symbols.mapping import Mapping
 from chalicelib.ttl_cache import TtlCache
 
 NEGATIVE_S = 5
@@ -172,7 +173,7 @@ class AppSymbols:
 
     def module(self, debug_file: str, debug_id: str) -> ModuleSymbols | None:  # noqa: ARG002
         """The symbols of a build: its id is enough, the name of its file is for people."""
-        return self._sources.module(self._app_id, debug_id) if debug_id else None
+        return self._sources.module(self._app_id, canonical_id(debug_id)) if debug_id else None
 
     def mapping(self, build: AppBuild, ids: Iterable[str] = ()) -> Mapping | None:
         return self._sources.mapping(self._app_id, build, ids)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from chalicelib.formats.apple_symbols import class_and_method
 from chalicelib.formats.in_app import is_app_code
-from chalicelib.formats.minidump.symbol_source import Location, SymbolSource
+from chalicelib.formats.minidump.symbol_source import Location, NoSymbols, SymbolSource
 from chalicelib.model import AppBuild, ExceptionInfo, Frame, Module, ModuleId, Report, Thread
 from chalicelib.symbols.debug_file import debug_id_of_build
 from chalicelib.symbols.mapping import Mapping
@@ -29,6 +29,13 @@ class ReportSymbols(SymbolSource, Protocol):
     def mapping(self, build: AppBuild, ids: Iterable[str] = ()) -> Mapping | None:
         """The mapping with one of these ids, else that of the version."""
         ...
+
+
+class NoReportSymbols(NoSymbols):
+    """Has neither symbols nor mappings."""
+
+    def mapping(self, build: AppBuild, ids: Iterable[str] = ()) -> Mapping | None:  # noqa: ARG002
+        return None
 
 
 def symbolicate(report: Report, source: ReportSymbols) -> Report:
@@ -71,9 +78,7 @@ class _Native:
             replace(thread, frames=self._thread(thread, back, thread.crashed and told_by_thread))
             for thread in report.threads
         )
-        return replace(
-            report, exceptions=exceptions, threads=threads, lacking=tuple(self._lacking)
-        )
+        return replace(report, exceptions=exceptions, threads=threads, lacking=tuple(self._lacking))
 
     def _thread(self, thread: Thread, back: int, is_own: bool) -> tuple[Frame, ...]:
         """The first frame of a thread is where it stood, not where a call returns to."""
