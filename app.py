@@ -5,6 +5,7 @@ from chalicelib.handlers import (
     crash_details,
     hockeyapp,
     omaha,
+    omaha_symbols,
     partycrasher,
     quincykit,
     sentry,
@@ -18,6 +19,7 @@ app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
+app.register_blueprint(omaha_symbols.routes)
 app.register_blueprint(crash_details.routes)
 app.register_blueprint(partycrasher.routes)
 app.register_blueprint(breakpad.routes)

@@ -25,6 +25,7 @@ from chalicelib.queries.missing_symbols import MissingSymbolsQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
+from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbols.store import Symbols
@@ -64,6 +65,7 @@ class Services:
     symbols: Symbols
     versions: Versions
     missing_symbols: MissingSymbolsQueries
+    symbol_lists: SymbolLists
 
 
 def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
@@ -110,6 +112,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         symbols=symbols,
         versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
+        symbol_lists=SymbolLists(table),
     )
 
 
