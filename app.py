@@ -1,6 +1,14 @@
 """The Chalice app: registers the doors, nothing else."""
 
-from chalicelib.handlers import breakpad, hockeyapp, partycrasher, quincykit, sentry, service
+from chalicelib.handlers import (
+    breakpad,
+    hockeyapp,
+    partycrasher,
+    quincykit,
+    sentry,
+    service,
+    uploads,
+)
 from chalicelib.handlers.application import Application
 
 app = Application(app_name="crashbucket")
@@ -10,3 +18,4 @@ app.register_blueprint(quincykit.routes)
 app.register_blueprint(partycrasher.routes)
 app.register_blueprint(breakpad.routes)
 app.register_blueprint(sentry.routes)
+app.register_blueprint(uploads.routes)

@@ -11,6 +11,7 @@ from chalicelib.counts import Counts
 from chalicelib.erasure import Eraser
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
+from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
@@ -24,6 +25,7 @@ from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 
 
@@ -42,6 +44,8 @@ class Services:
     omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
+    landings: Landings
+    uploads: Uploads
     processor: Processor
     bucketing: Bucketing
     counts: Counts
@@ -63,6 +67,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     reader = Reader()
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
+    landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
         settings=settings,
@@ -76,7 +81,23 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         omaha_apps=OmahaApps(table, ids, accounts),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
-        processor=Processor(table, blobs, bucketing, ids, reader.report, accounts.find_app),
+        landings=landings,
+        uploads=Uploads(
+            table,
+            blobs,
+            max_dump_bytes=settings.max_dump_bytes,
+            link_s=settings.upload_link_s,
+        ),
+        processor=Processor(
+            table,
+            blobs,
+            bucketing,
+            ids,
+            reader.report,
+            accounts.find_app,
+            max_dump_bytes=settings.max_dump_bytes,
+            land=landings.land,
+        ),
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
