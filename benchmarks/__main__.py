@@ -15,6 +15,7 @@ _FULL = (
     ("cost",),
     ("evaluation", "--baseline"),
     ("engine",),
+    ("minidumps",),
     ("bugsink",),
     ("drain",),
 )
@@ -23,6 +24,7 @@ _QUICK = (
     ("cost", "--stored", "1000", "2000", "--storm-seconds", "5", "--storm-scale", "10"),
     ("evaluation",),
     ("engine", "--stored", "300", "1000", "--rounds", "2"),
+    ("minidumps", "--rounds", "3"),
     ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
 )

@@ -8,7 +8,9 @@ from chalicelib.accounts import Accounts
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
+from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
+from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.landing import Landings
@@ -16,6 +18,7 @@ from chalicelib.links import Links
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
+from chalicelib.queries.all_crashes import AllCrashes
 from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
@@ -51,6 +54,9 @@ class Services:
     counts: Counts
     groups: GroupQueries
     crashes: CrashQueries
+    all_crashes: AllCrashes
+    downloads: Downloads
+    feedback: FeedbackBook
     reports: ReportQueries
     buckets: BucketQueries
     eraser: Eraser
@@ -102,6 +108,9 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         counts=counts,
         groups=GroupQueries(table, counts),
         crashes=crashes,
+        all_crashes=AllCrashes(table, blobs, counts),
+        downloads=Downloads(blobs),
+        feedback=FeedbackBook(table, blobs),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),

@@ -217,7 +217,8 @@ class Sent(_Record):
     """What a client sent with a minidump, so that a list of crashes reads no payload.
 
     `annotations` is a JSON object, deflated; None where it is too large: then
-    the payload has it. `appid` is what an omaha client called its app.
+    the payload has it. `appid` and `userid` are what an omaha client called its
+    app and its user.
     """
 
     report_id: int
@@ -225,6 +226,7 @@ class Sent(_Record):
     has_archive: bool
     annotations: bytes | None = None
     appid: str | None = None
+    userid: str | None = None
 
     def item(self) -> Item:
         return _placed(keys.sent(self.report_id), self.attributes())

@@ -90,6 +90,41 @@ _NATIVE_RUNTIME_FUNCTION = re.compile(
 )
 
 
+# Where systems keep their own libraries, of any program.
+_LINUX_SYSTEM = re.compile(
+    r"/(?:usr/)?lib(?:32|64|x32|exec)?/.*|/snap/core\d*/.*|\[.*|linux-(?:gate|vdso).*|/dev/.*|/memfd:.*",
+    re.DOTALL,
+)
+_WINDOWS_SYSTEM = re.compile(
+    r"(?:(?:\\\\\?\\)?[a-z]:[\\/](?:windows|winnt)|\\(?:systemroot|windows))[\\/].*",
+    re.IGNORECASE | re.DOTALL,
+)
+# For dumps that give a library's name without its path.
+_WINDOWS_LIBRARY_NAMES = """
+advapi32 apphelp bcrypt bcryptprimitives cfgmgr32 clr clrjit combase comctl32 comdlg32 coremessaging
+crypt32 cryptbase d3d10 d3d11 d3d12 d3d9 dbgcore dbghelp ddraw dinput8 dnsapi dsound dwmapi dwrite
+dxgi gdi32 gdi32full gdiplus imm32 iphlpapi kernelbase kernel32 mfplat mpr mscoree mscorwks msctf
+mshtml msvcp_win msvcrt mswsock ncrypt netapi32 nsi ntdll ole32 oleaut32 opengl32 powrprof profapi
+propsys psapi rpcrt4 rsaenh sechost secur32 setupapi shcore shell32 shlwapi sspicli ucrtbase umpdc
+urlmon user32 userenv usp10 uxtheme version win32u windowscodecs winhttp wininet winmm wintrust
+winspool wow64 wow64cpu wow64win ws2_32 wtsapi32 xinput1_3 xinput1_4
+"""
+_WINDOWS_LIBRARIES = frozenset(_WINDOWS_LIBRARY_NAMES.split())
+
+
+def is_linux_system_library(path: str) -> bool:
+    """Whether a library lies where a Linux distribution keeps its own."""
+    return _LINUX_SYSTEM.fullmatch(path) is not None
+
+
+def is_windows_system_library(path: str) -> bool:
+    """Whether a library is part of Windows, by its path or, where there is none, by its name."""
+    if _WINDOWS_SYSTEM.fullmatch(path):
+        return True
+    name = path.lower()
+    return name.endswith(".dll") and name[:-4] in _WINDOWS_LIBRARIES
+
+
 def is_native_app_code(function: str | None, library: str | None) -> bool:
     """Whether a native frame is the app's: not in, and not by its name from, the C or C++ runtime.
 

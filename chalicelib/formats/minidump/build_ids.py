@@ -39,7 +39,7 @@ def from_code_view(record: memoryview, code_file: str) -> BuildId | None:
     if signature == b"NB10" and len(record) > _PDB20.size:
         _, _, stamp, age = _PDB20.unpack_from(record)
         return BuildId(_path(record[_PDB20.size :]), f"{stamp:08X}{age:x}")
-    if signature == b"BpEL" and len(record) > 4:
+    if signature == b"LEpB" and len(record) > 4:
         build_id = bytes(record[4 : 4 + _MAX_BUILD_ID_BYTES])
         return BuildId(code_file, _debug_id(build_id[:16].ljust(16, b"\0"), 0), build_id.hex())
     return None

@@ -39,8 +39,12 @@ class _Layout:
     names: Sequence[str]
 
 
-_X86_NAMES = "edi esi ebx edx ecx eax ebp eip eflags esp".split()
-_AMD64_NAMES = "eflags rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 rip".split()
+_X86_NAMES = ("edi", "esi", "ebx", "edx", "ecx", "eax", "ebp", "eip", "eflags", "esp")
+_AMD64_NAMES = (
+    *("eflags", "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
+    *(f"r{number}" for number in range(8, 16)),
+    "rip",
+)
 _ARM_NAMES = (*(f"r{number}" for number in range(13)), "sp", "lr", "pc")
 _ARM64_NAMES = (*(f"x{number}" for number in range(31)), "sp", "pc")
 

@@ -24,7 +24,8 @@ class SystemInfo:
     `os_name` is `Windows NT`, `Mac OS X`, ...; `os_version` three numbers (`0.0.0` in many Linux
     dumps: see `kernel`); `os_build` a service pack, Apple's build (`20G630`) or what `uname` says;
     `kernel` the release of a Linux kernel. `cpu_name` and `cpu_info` are as Breakpad prints them:
-    `amd64`, `family 6 model 42 ...`; `cpu_model` as /proc/cpuinfo has it.
+    `amd64`, `family 6 model 42 ...`; `cpu_model` as /proc/cpuinfo has it. `architecture` is the
+    number in the dump (PROCESSOR_ARCHITECTURE_*), None in a dump without system info.
     """
 
     os: OsName
@@ -37,7 +38,7 @@ class SystemInfo:
     cpu_info: str | None = None
     cpu_model: str | None = None
     cpu_count: int | None = None
-    has_32_bit_addresses: bool = False
+    architecture: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ _SYSTEMS: dict[int, tuple[OsName, str]] = {
     0x8206: ("fuchsia", "Fuchsia"),
 }
 
+# PROCESSOR_ARCHITECTURE_* of winnt.h; from 0x8000 on, Breakpad's own.
 _X86, _X86_WIN64, _AMD64, _ARM = 0, 10, 9, 5
 _CPUS: dict[int, tuple[Cpu, str]] = {
     _X86: ("x86", "x86"),
@@ -44,8 +45,6 @@ _CPUS: dict[int, tuple[Cpu, str]] = {
     0x8005: ("other", "riscv"),
     0x8006: ("other", "riscv64"),
 }
-# Those of `GetAddressForArchitecture`: x86, MIPS, PPC, SuperH, ARM, x86 on Win64.
-_32_BIT = frozenset({0, 1, 3, 4, 5, 10})
 
 _ARM_VENDORS = {0x41: "ARM", 0x51: "Qualcomm", 0x56: "Marvell", 0x69: "Intel/Marvell"}
 _ARM_PARTS = {
@@ -67,17 +66,9 @@ _ARM_PARTS = {
 }
 # The bits of AT_HWCAP on ARM, from bit 0: Linux's <asm/hwcap.h>.
 _ARM_FEATURES = (
-    "swp",
-    "half",
-    "thumb",
-    "26bit",
-    "fastmult",
-    "fpa",
-    "vfpv2",
-    "edsp",
-    "java",
-    "iwmmxt",
-) + ("crunch", "thumbee", "neon", "vfpv3", "vfpv3d16", "tls", "vfpv4", "idiva", "idivt")
+    *("swp", "half", "thumb", "26bit", "fastmult", "fpa", "vfpv2", "edsp", "java", "iwmmxt"),
+    *("crunch", "thumbee", "neon", "vfpv3", "vfpv3d16", "tls", "vfpv4", "idiva", "idivt"),
+)
 
 
 def read_system_info(dump: DumpBytes, stream: Stream, notes: Notes) -> SystemInfo:
@@ -104,7 +95,7 @@ def read_system_info(dump: DumpBytes, stream: Stream, notes: Notes) -> SystemInf
         cpu_name=cpu_name,
         cpu_info=_cpu_info(architecture, level, revision, fields[12:]),
         cpu_count=cpu_count,
-        has_32_bit_addresses=architecture in _32_BIT,
+        architecture=architecture,
     )
 
 

@@ -31,12 +31,18 @@ class Unwinder:
         self._strip = pointer_strip(code)
 
     def unwind(
-        self, context: Context, stack: Callable[[int], StackMemory | None], max_frames: int
+        self,
+        context: Context,
+        stack: Callable[[int], StackMemory | None],
+        *,
+        max_frames: int = MAX_FRAMES,
+        jumped: bool = False,
     ) -> list[FrameState]:
         """The frames of a thread, innermost first: none without a CPU that is known, only that
         of the registers without a stack.
 
-        `stack` gives the memory of the thread's stack for the bytes of a word.
+        `stack` gives the memory of the thread's stack for the bytes of a word. With `jumped`,
+        the thread died of fetching the instruction it was to run next.
         """
         machine = machine_of(context.cpu, ios=self._os == "ios")
         if machine is None:
@@ -52,8 +58,9 @@ class Unwinder:
         memory = stack(machine.word)
         if memory is None:
             return states
-        while len(states) < min(MAX_FRAMES, max_frames):
-            caller = self._caller(states, machine, memory)
+        while len(states) < max_frames:
+            caller = self._jumper(state, machine, memory) if jumped and len(states) == 1 else None
+            caller = caller or self._caller(states, machine, memory)
             if caller is None or self._ends(caller, state, machine):
                 break
             caller.looked_up = caller.registers[machine.ip] - machine.call_size
@@ -126,6 +133,25 @@ class Unwinder:
         if self._os == "ios":
             return frame_pointers.ios_arm_caller(state, machine, stack)
         return frame_pointers.arm_caller(state, machine, stack, self._code)
+
+    def _jumper(self, state: FrameState, machine: Machine, stack: StackMemory) -> FrameState | None:
+        """Who called through a bad pointer: a return address is where a call leaves it, and
+        nothing has been pushed since.
+
+        Breakpad takes the frame pointer there, which is still the caller's own, and so loses the
+        one frame that matters.
+        """
+        registers = dict(state.registers)
+        link = {"arm": "lr", "arm64": "x30"}.get(machine.cpu)
+        if link is None:
+            return_address = stack.read(registers[machine.sp])
+            registers[machine.sp] = registers[machine.sp] + machine.word & machine.mask
+        else:
+            return_address = registers.pop(link, None)
+        if return_address is None or not self._code.is_return_address(return_address):
+            return None
+        registers[machine.ip] = return_address
+        return FrameState(registers, frozenset(registers), "leaf")
 
     def _leaf_caller(
         self, state: FrameState, machine: Machine, stack: StackMemory

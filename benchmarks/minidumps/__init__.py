@@ -1,0 +1,1 @@
+"""Crashbucket beside Breakpad's minidump_stackwalk, dump by dump."""

@@ -1,0 +1,75 @@
+"""A minidump and the symbols there are for it, made into a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from chalicelib.formats.minidump import reader
+from chalicelib.formats.minidump.dump import DumpModule, Minidump, OsName
+from chalicelib.formats.minidump.reason import CrashReason, reason_of
+from chalicelib.formats.minidump.symbol_source import SymbolSource
+from chalicelib.formats.minidump.thread_walk import ThreadWalk
+from chalicelib.formats.path_names import file_name
+from chalicelib.model import Module, OperatingSystem, Report
+
+_PLATFORMS: Mapping[OsName, Literal["android", "ios", "macos", "windows", "linux", "other"]] = {
+    "windows": "windows", "macos": "macos", "ios": "ios", "linux": "linux", "android": "android",
+}  # fmt: skip
+
+
+def parse(raw: bytes | memoryview, symbols: SymbolSource) -> Report:
+    """The crash in a minidump: every thread's stack, unwound with what `symbols` has.
+
+    Raises `FormatError` when the bytes are no minidump that can be read.
+    """
+    return report_of(reader.read(raw), symbols)
+
+
+def report_of(dump: Minidump, symbols: SymbolSource) -> Report:
+    """The report of a dump that was read."""
+    crash = reason_of(dump)
+    walk = ThreadWalk(dump, symbols)
+    system = dump.system
+    return Report(
+        platform=_PLATFORMS.get(system.os, "other"),
+        exception_type=crash.reason,
+        reason=_told(crash),
+        threads=walk.threads,
+        modules=tuple(_module(module, dump) for module in dump.modules),
+        os=OperatingSystem(system.os_name, system.os_version, system.os_build),
+        occurred_at=dump.crashed_at,
+        annotations=_annotations(dump),
+        crash_address=crash.address,
+        lacking=walk.lacking,
+        unread=dump.unread,
+    )
+
+
+def _told(crash: CrashReason) -> str:
+    """The reason with what its numbers mean, and the address."""
+    text = f"{crash.reason} ({crash.meaning})" if crash.meaning else crash.reason
+    return text if crash.address is None else f"{text} at 0x{crash.address:x}"
+
+
+def _module(module: DumpModule, dump: Minidump) -> Module:
+    return Module(
+        name=file_name(module.code_file),
+        path=module.code_file or None,
+        start=module.start,
+        end=module.end,
+        debug_id=module.debug_id or None,
+        arch=dump.system.cpu_name,
+        version=module.version,
+        debug_file=file_name(module.debug_file) or None,
+        code_id=module.code_id or None,
+    )
+
+
+def _annotations(dump: Minidump) -> tuple[tuple[str, str], ...]:
+    """The process's annotations, then those that its modules have on top."""
+    found = dict(dump.annotations)
+    for module in dump.modules:
+        for name, value in module.annotations:
+            found.setdefault(name, value)
+    return tuple(found.items())

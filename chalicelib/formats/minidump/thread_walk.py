@@ -1,0 +1,137 @@
+"""The threads of a dump, each with its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from chalicelib.formats.minidump import bad_jump
+from chalicelib.formats.minidump.code_map import CodeMap
+from chalicelib.formats.minidump.dump import Context, Minidump, ThreadDump
+from chalicelib.formats.minidump.frame_names import split_name
+from chalicelib.formats.minidump.frame_state import FrameState
+from chalicelib.formats.minidump.machine import machine_of
+from chalicelib.formats.minidump.ownership import Ownership
+from chalicelib.formats.minidump.stack_memory import StackMemory
+from chalicelib.formats.minidump.symbol_source import SymbolSource
+from chalicelib.formats.minidump.unwinding import MAX_FRAMES, Unwinder
+from chalicelib.formats.path_names import file_name
+from chalicelib.model import Frame, ModuleId, Thread
+
+# Together these bound the worst dump to about a second, a hundred times what a real one with
+# many threads takes.
+_MAX_FRAMES_IN_ALL = 16_384  # of all threads, without inlined ones
+_MAX_LOOKUPS = 20_000
+_MAX_SHOWN = 2 * MAX_FRAMES  # of one thread, with inlined ones
+
+_split = lru_cache(maxsize=4096)(split_name)
+
+
+class ThreadWalk:
+    """Every thread of a dump, unwound: the crashed one first, as effort is bounded.
+
+    `lacking` are the builds in the crashed thread that had no symbols.
+    """
+
+    def __init__(self, dump: Minidump, symbols: SymbolSource) -> None:
+        self._dump = dump
+        self._code = CodeMap(dump, symbols, max_lookups=_MAX_LOOKUPS)
+        self._unwinder = Unwinder(dump.system.os, self._code)
+        self._ownership = Ownership(dump)
+        self._frames_left = _MAX_FRAMES_IN_ALL
+        self.lacking: tuple[ModuleId, ...] = ()
+        crashed = dump.crash_thread
+        # A thread that dumps its own process shows the dumping, and nothing else.
+        shown = [
+            place
+            for place, thread in enumerate(dump.threads)
+            if place == crashed or thread.thread_id != dump.dump_thread_id
+        ]
+        numbers = {place: number for number, place in enumerate(shown)}
+        first_crashed = sorted(shown, key=lambda place: place != crashed)
+        threads = [
+            self._thread(numbers[place], dump.threads[place], is_crashed=place == crashed)
+            for place in first_crashed
+        ]
+        self.threads = tuple(sorted(threads, key=lambda thread: thread.number))
+
+    def _thread(self, number: int, thread: ThreadDump, *, is_crashed: bool) -> Thread:
+        context = thread.context
+        exception = self._dump.exception
+        if is_crashed and exception and exception.context:
+            # The thread's own registers may be those inside the handler of the exception.
+            context = exception.context
+        states = self._unwound(thread, context, is_crashed=is_crashed) if context else []
+        if is_crashed:
+            self.lacking = _lacking(states)
+        return Thread(
+            number=number,
+            name=thread.name or None,
+            crashed=is_crashed,
+            frames=tuple(self._frames(states, context)),
+            registers=tuple(context.registers.items()) if context else (),
+        )
+
+    def _unwound(
+        self, thread: ThreadDump, context: Context, *, is_crashed: bool
+    ) -> list[FrameState]:
+        states = self._unwinder.unwind(
+            context,
+            lambda word: self._stack(thread, word),
+            max_frames=min(MAX_FRAMES, self._frames_left),
+            jumped=is_crashed and bad_jump.is_one(self._dump, context, self._code),
+        )
+        self._frames_left -= len(states)
+        return states
+
+    def _stack(self, thread: ThreadDump, word: int) -> StackMemory | None:
+        found = self._dump.memory.range_at(thread.stack_start)
+        if found is None or not thread.stack_size:
+            return None
+        offset = thread.stack_start - found.start
+        data = found.data[offset : offset + thread.stack_size]
+        if thread.stack_start + len(data) > 1 << 8 * word:
+            return None
+        return StackMemory(thread.stack_start, data, word)
+
+    def _frames(self, states: Sequence[FrameState], context: Context | None) -> Iterator[Frame]:
+        machine = machine_of(context.cpu, ios=self._dump.system.os == "ios") if context else None
+        if machine is None:
+            return
+        shown = 0
+        for state in states:
+            code = state.code
+            module = code.module if code else None
+            name = file_name(module.code_file) if module else None
+            address = state.registers[machine.ip]
+            offset = address - code.start if code else None
+            # The last one is the function that was compiled; those before were put into it.
+            inlined_until = len(state.locations) - 1
+            for index, location in enumerate(state.locations or (None,)):
+                if shown == _MAX_SHOWN:
+                    return
+                shown += 1
+                function = location.function if location else None
+                class_name, method = _split(function) if function else (None, None)
+                yield Frame(
+                    function=function,
+                    class_name=class_name,
+                    method=method,
+                    module=name,
+                    file=location.file if location else None,
+                    line=location.line if location else None,
+                    address=address,
+                    offset=offset,
+                    in_app=self._ownership.owns(module, location),
+                    trust=state.trust,
+                    inlined=index < inlined_until,
+                )
+
+
+def _lacking(states: Sequence[FrameState]) -> tuple[ModuleId, ...]:
+    found = {
+        ModuleId(state.code.module.debug_file, state.code.module.debug_id): None
+        for state in states
+        if state.code and state.code.is_identified and state.code.symbols is None
+    }
+    return tuple(found)
