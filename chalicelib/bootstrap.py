@@ -28,6 +28,8 @@ from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.symbols.store import Symbols
+from chalicelib.tasks import announce
 from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 
@@ -62,6 +64,7 @@ class Services:
     eraser: Eraser
     search: Search
     reader: Reader
+    symbols: Symbols
     missing_symbols: MissingSymbolsQueries
 
 
@@ -70,7 +73,14 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
-    reader = Reader()
+    symbols = Symbols(
+        table,
+        blobs,
+        ids,
+        cache_bytes=settings.symbol_cache_bytes,
+        arrived=lambda what: announce(queue, what, settings.visibility_s),
+    )
+    reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
@@ -116,6 +126,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         reader=reader,
+        symbols=symbols,
         missing_symbols=MissingSymbolsQueries(table, counts),
     )
 

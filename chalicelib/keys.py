@@ -42,6 +42,11 @@ and everything that a known crash needs is found by exact keys.
 | build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
 | dump that is uploaded in two steps | `uploads#APP#SHARD` | `UPLOAD` | |
 | dump that landed in the store | `landed#APP#SHARD` | `CLAIM` | |
+| symbol file, by its build (SCOPE: an app, or `shared`) | `symbols#SCOPE#DEBUG_ID` | SHA-256 | |
+| symbol file, in the list of its scope | `symbolfiles#SCOPE` | `ID` | |
+| symbol files of a scope, how many | `symbolfiles#SCOPE` | `totals` | |
+| symbol file, where it is by its id | `symbolfile#ID` | `file` | |
+| mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
 | dead letter | `deadletters#SHARD` | `ID` | |
 """
 
@@ -243,6 +248,32 @@ def landings_of_app(app_id: str) -> tuple[str, ...]:
     return tuple(f"{kind}#{app_id}#{digit}" for kind in kinds for digit in "0123456789abcdef")
 
 
+def symbols_of_build(scope: str, debug_id: str, sha256: str) -> Key:
+    """A symbol file among those of its build; there are a few, such as a program's and its PDB."""
+    return Key(f"symbols#{scope}#{debug_id}", sha256)
+
+
+def symbol_files(scope: str, file_id: int) -> Key:
+    return Key(f"symbolfiles#{scope}", sortable(file_id))
+
+
+def symbol_totals(scope: str) -> Key:
+    return Key(f"symbolfiles#{scope}", "totals")  # behind every id: those are digits
+
+
+def symbol_file(file_id: int) -> Key:
+    return Key(f"symbolfile#{file_id}", "file")
+
+
+def mapping_of_version(app_id: str, number: str, name: str) -> Key:
+    """Which mapping a version's names were obfuscated with; either may be empty: any."""
+    return Key(f"mappings#{app_id}", f"version#{number}\x1f{name}")
+
+
+def mapping_by_id(app_id: str, mapping_id: str) -> Key:
+    return Key(f"mappings#{app_id}", f"id#{mapping_id}")
+
+
 def reports_of_app(app_id: str) -> tuple[str, ...]:
     """The partitions of the by-app index that together hold an app's reports."""
     return tuple(f"reports#{app_id}#{shard}" for shard in range(REPORT_SHARDS))
@@ -312,3 +343,8 @@ def report_id_of_raw_blob(blob_key: str) -> int:
     if prefix != "raw" or raw_blob(identifier) != blob_key:
         raise ValueError(f"{blob_key!r} is not the key of a raw payload")
     return identifier
+
+
+def symbol_blob(file_id: int, part: str) -> str:
+    """Where a symbol file lies (`original`), and the caches made of it (`symbols`, `unwind`)."""
+    return f"symbols/{file_id & 0xFF:02x}/{file_id}/{part}"
