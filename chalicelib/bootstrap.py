@@ -8,13 +8,17 @@ from chalicelib.accounts import Accounts
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
+from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
+from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
+from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
+from chalicelib.queries.all_crashes import AllCrashes
 from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
@@ -22,9 +26,14 @@ from chalicelib.queries.missing_symbols import MissingSymbolsQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
+from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.symbols.store import Symbols
+from chalicelib.tasks import announce
+from chalicelib.uploads import Uploads
 from chalicelib.users import Users
+from chalicelib.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +51,25 @@ class Services:
     omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
+    landings: Landings
+    uploads: Uploads
     processor: Processor
     bucketing: Bucketing
     counts: Counts
     groups: GroupQueries
     crashes: CrashQueries
+    all_crashes: AllCrashes
+    downloads: Downloads
+    feedback: FeedbackBook
     reports: ReportQueries
     buckets: BucketQueries
     eraser: Eraser
     search: Search
     reader: Reader
+    symbols: Symbols
+    versions: Versions
     missing_symbols: MissingSymbolsQueries
+    symbol_lists: SymbolLists
 
 
 def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
@@ -60,9 +77,17 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
-    reader = Reader()
+    symbols = Symbols(
+        table,
+        blobs,
+        ids,
+        cache_bytes=settings.symbol_cache_bytes,
+        arrived=lambda what: announce(queue, what, settings.visibility_s),
+    )
+    reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
+    landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
         settings=settings,
@@ -76,17 +101,39 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         omaha_apps=OmahaApps(table, ids, accounts),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
-        processor=Processor(table, blobs, bucketing, ids, reader.report, accounts.find_app),
+        landings=landings,
+        uploads=Uploads(
+            table,
+            blobs,
+            max_dump_bytes=settings.max_dump_bytes,
+            link_s=settings.upload_link_s,
+        ),
+        processor=Processor(
+            table,
+            blobs,
+            bucketing,
+            ids,
+            reader.report,
+            accounts.find_app,
+            max_dump_bytes=settings.max_dump_bytes,
+            land=landings.land,
+        ),
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
         crashes=crashes,
+        all_crashes=AllCrashes(table, blobs, counts),
+        downloads=Downloads(blobs),
+        feedback=FeedbackBook(table, blobs),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         reader=reader,
+        symbols=symbols,
+        versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
+        symbol_lists=SymbolLists(table),
     )
 
 
