@@ -13,6 +13,7 @@ from chalicelib.erasure import Eraser
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
+from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
@@ -30,6 +31,7 @@ from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
+from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 from chalicelib.versions import Versions
 
@@ -49,6 +51,8 @@ class Services:
     omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
+    landings: Landings
+    uploads: Uploads
     processor: Processor
     bucketing: Bucketing
     counts: Counts
@@ -83,6 +87,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
+    landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
         settings=settings,
@@ -96,7 +101,23 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         omaha_apps=OmahaApps(table, ids, accounts),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
-        processor=Processor(table, blobs, bucketing, ids, reader.report, accounts.find_app),
+        landings=landings,
+        uploads=Uploads(
+            table,
+            blobs,
+            max_dump_bytes=settings.max_dump_bytes,
+            link_s=settings.upload_link_s,
+        ),
+        processor=Processor(
+            table,
+            blobs,
+            bucketing,
+            ids,
+            reader.report,
+            accounts.find_app,
+            max_dump_bytes=settings.max_dump_bytes,
+            land=landings.land,
+        ),
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
