@@ -28,6 +28,7 @@ from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
 from chalicelib.uploads import Uploads
@@ -65,6 +66,7 @@ class Services:
     search: Search
     reader: Reader
     symbols: Symbols
+    symbol_uploads: SymbolUploads
     missing_symbols: MissingSymbolsQueries
 
 
@@ -127,6 +129,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         search=search,
         reader=reader,
         symbols=symbols,
+        symbol_uploads=SymbolUploads(table, blobs, symbols),
         missing_symbols=MissingSymbolsQueries(table, counts),
     )
 
