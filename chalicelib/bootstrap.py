@@ -26,6 +26,7 @@ from chalicelib.queries.missing_symbols import MissingSymbolsQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
+from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbol_uploads import SymbolUploads
@@ -33,6 +34,7 @@ from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
 from chalicelib.uploads import Uploads
 from chalicelib.users import Users
+from chalicelib.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ class Services:
     reader: Reader
     symbols: Symbols
     symbol_uploads: SymbolUploads
+    versions: Versions
     missing_symbols: MissingSymbolsQueries
+    symbol_lists: SymbolLists
 
 
 def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
@@ -130,7 +134,9 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         reader=reader,
         symbols=symbols,
         symbol_uploads=SymbolUploads(table, blobs, symbols),
+        versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
+        symbol_lists=SymbolLists(table),
     )
 
 

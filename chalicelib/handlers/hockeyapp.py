@@ -19,6 +19,7 @@ from chalicelib.handlers.common import (
     services,
     text_answer,
 )
+from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
 from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.queries.groups import Sort
@@ -203,6 +204,8 @@ def get_crash(app_id: str, crash_id: str) -> Response:
     received = services().crashes.payload(report_id)
     if wanted == "log" and received.door in MINIDUMP_DOORS:
         return text_answer(as_text(services().reader.report(received)))
+    if wanted == "text" and not received.description:
+        return text_answer(services().feedback.text(report_id))
     return text_answer(_as_sent(received.log if wanted == "log" else received.description))
 
 
@@ -258,18 +261,7 @@ def _incoming() -> Incoming:
 
 
 def _authorised(app_id: str, scope: Scope, request: Incoming | None = None) -> tuple[Incoming, App]:
-    """The request and the app, once the token covers `scope` on it.
-
-    A token for another app learns no more than that there is no such app.
-    """
-    request = request or _incoming()
-    accounts = services().accounts
-    known = accounts.authenticate(request.token)
-    if known.app_id not in {None, app_id}:
-        raise NotFound("app", app_id)
-    app = accounts.app(app_id)
-    accounts.authorise(request.token, scope, app_id)
-    return request, app
+    return authorised(request or _incoming(), app_id, scope)
 
 
 def _order(request: Incoming) -> tuple[Sort, bool]:

@@ -15,8 +15,8 @@ MAX_MEMBERS = 10_000
 MAX_INFLATED_BYTES = 2 * 1024**3  # of all members together
 MAX_RATIO = 200  # debug information shrinks to a fifth; beyond this it is a bomb
 _RATIO_FREE_BYTES = 16 * 1024 * 1024  # small members may be all blanks
-_ZIP = b"PK\x03\x04"
-_HEAD_BYTES = 64 * 1024
+ZIP_MAGIC = b"PK\x03\x04"
+HEAD_BYTES = 64 * 1024
 _MAGICS = (
     b"MODULE ",
     b"\x7fELF",
@@ -46,7 +46,7 @@ def members(raw: bytes, filename: str) -> Iterator[Member]:
 
     Raises `FormatError` for a zip that is damaged, encrypted or too large.
     """
-    if not raw.startswith(_ZIP):
+    if not raw.startswith(ZIP_MAGIC):
         yield Member(filename, raw)
         return
     try:
@@ -66,7 +66,7 @@ def _members(archive: zipfile.ZipFile) -> Iterator[Member]:
     for entry in entries:
         largest = max(_RATIO_FREE_BYTES, entry.compress_size * MAX_RATIO)
         with archive.open(entry) as file:
-            head = file.read(_HEAD_BYTES)
+            head = file.read(HEAD_BYTES)
             if not looks_like_debug_file(head):
                 continue
             data = head + file.read(min(left, largest) + 1)

@@ -126,6 +126,11 @@ def breakpad_id(debug_id: str) -> str:
     return head.replace("-", "").upper() + (age.lower().lstrip("0") or "0")
 
 
+def canonical_id(debug_id: str) -> str:
+    """A debug id as it is stored: the UUID in upper case, the age in lower case."""
+    return debug_id[:32].upper() + debug_id[32:].lower()
+
+
 def debug_id_of_build(build_id: str) -> str:
     """The debug id that Breakpad makes of an ELF build id in hex: its first 16 bytes as a GUID."""
     try:

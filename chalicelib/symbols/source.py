@@ -14,6 +14,7 @@ from chalicelib.model import AppBuild
 from chalicelib.records import SHARED, SymbolFile
 from chalicelib.storage.ports import BlobNotFound, Blobs, Item, Key, Table, query_all
 from chalicelib.symbols.choice import Chosen, best
+from chalicelib.symbols.debug_file import canonical_id
 from chalicelib.symbols.mapping import Mapping
 from chalicelib.symbols.module_symbols import Caches, open_symbols
 from chalicelib.symbols.opened import Opened, local_copy
@@ -58,6 +59,11 @@ class SymbolSources:
         self._named: TtlCache[tuple[str, tuple[Key, ...]], tuple[SymbolFile, ...]] = TtlCache(
             NEGATIVE_S, now
         )
+
+    def look_again(self) -> None:
+        """Forget which files there are; those that are open stay open."""
+        for known in (self._files, self._counts, self._named):
+            known.clear()
 
     def of_app(self, app_id: str) -> AppSymbols:
         return AppSymbols(self, app_id)
@@ -172,7 +178,7 @@ class AppSymbols:
 
     def module(self, debug_file: str, debug_id: str) -> ModuleSymbols | None:  # noqa: ARG002
         """The symbols of a build: its id is enough, the name of its file is for people."""
-        return self._sources.module(self._app_id, debug_id) if debug_id else None
+        return self._sources.module(self._app_id, canonical_id(debug_id)) if debug_id else None
 
     def mapping(self, build: AppBuild, ids: Iterable[str] = ()) -> Mapping | None:
         return self._sources.mapping(self._app_id, build, ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import cast
 
 from chalicelib import clock, keys
@@ -26,7 +27,7 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.symbols import isolation
 from chalicelib.symbols.containers import Member, members
-from chalicelib.symbols.debug_file import DebugFile
+from chalicelib.symbols.debug_file import DebugFile, canonical_id
 from chalicelib.symbols.source import AppSymbols, SymbolSources
 from chalicelib.tasks import MappingArrived, SymbolsArrived
 
@@ -82,6 +83,10 @@ class Symbols:
     def source(self, app_id: str) -> AppSymbols:
         """The symbols that an app may use: its own first, then those for every app."""
         return self._sources.of_app(app_id)
+
+    def look_again(self) -> None:
+        """See in this process at once what another one has added."""
+        self._sources.look_again()
 
     # --- adding ---
 
@@ -184,15 +189,12 @@ class Symbols:
         total = cast(int, item["files"]) if item else 0
         chosen: list[SymbolFile] = []
         if start < total:
-            for place, file in enumerate(self._all(scope)):
-                if place >= start + count:
-                    break
-                if place >= start:
-                    chosen.append(file)
+            chosen += islice(self.every_file(app_id), start, start + count)
         return SymbolFiles(tuple(chosen), total)
 
-    def _all(self, scope: str) -> Iterator[SymbolFile]:
-        partition = keys.symbol_totals(scope).pk
+    def every_file(self, app_id: str | None) -> Iterator[SymbolFile]:
+        """The files of a scope, oldest first."""
+        partition = keys.symbol_totals(app_id or SHARED).pk
         items = query_all(self._table, partition, sort=_ANY_DIGITS, page_size=_PAGE)
         return map(SymbolFile.from_item, items)
 
@@ -206,7 +208,7 @@ class Symbols:
 
     def of_build(self, app_id: str | None, debug_id: str) -> tuple[SymbolFile, ...]:
         """The files of a build in a scope, oldest first."""
-        partition = keys.symbols_of_build(app_id or SHARED, debug_id, "").pk
+        partition = keys.symbols_of_build(app_id or SHARED, canonical_id(debug_id), "").pk
         files = map(SymbolFile.from_item, query_all(self._table, partition))
         return tuple(sorted(files, key=lambda file: file.file_id))
 

@@ -407,6 +407,6 @@ def test_20_megabytes_are_landed_and_read_in_a_few_times_their_size(
     try:
         Worker(services).drain()
         assert len(reports(services, app)) == 1
-        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
     finally:
         tracemalloc.stop()
