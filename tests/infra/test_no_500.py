@@ -75,6 +75,8 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "symbol_id": str(added.file.file_id),
         "version_id": str(report.version_id),
         "group_id": str(report.group_id),
+        "upload_id": services.uploads.begin(app.app_id, None, {}).upload_id,
+        "action": "uploads:create",
         "token": services.accounts.create_token("admin"),
     }
     accepted = drain(services)  # and what was accepted can be processed, or is a dead letter
