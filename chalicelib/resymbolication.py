@@ -65,6 +65,7 @@ class Resymbolication:
         announce(self._services.queue, arrived, self._services.settings.visibility_s)
 
     def run(self, task: Task) -> None:
+        self._services.symbols.look_again()
         match task:
             case SymbolsArrived():
                 self._symbols_arrived(task)

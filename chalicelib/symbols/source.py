@@ -63,6 +63,11 @@ class SymbolSources:
     def of_app(self, app_id: str) -> AppSymbols:
         return AppSymbols(self, app_id)
 
+    def look_again(self) -> None:
+        """Forget which files there are; what is open stays open."""
+        for cache in (self._files, self._counts, self._named):
+            cache.clear()
+
     def module(self, app_id: str, debug_id: str) -> ModuleSymbols | None:
         files = self._files.get((app_id, debug_id))
         if files is None:
