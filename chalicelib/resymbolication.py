@@ -65,7 +65,6 @@ class Resymbolication:
         announce(self._services.queue, arrived, self._services.settings.visibility_s)
 
     def run(self, task: Task) -> None:
-        self._services.symbols.look_again()
         match task:
             case SymbolsArrived():
                 self._symbols_arrived(task)
@@ -113,6 +112,7 @@ class Resymbolication:
 
     def _read_anew(self, task: ReadAnew) -> None:
         """The reports of one group, the oldest first; what takes too long goes on in a message."""
+        self._services.symbols.look_again()  # what came may be known here as missing
         regrouping = Regrouping(self._services, task.app_id)
         until = time.monotonic() + self._work_s
         stacks = set(task.stacks)

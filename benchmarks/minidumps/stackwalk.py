@@ -41,10 +41,11 @@ class Stackwalk:
 
 
 def row(module: str, function: str, file: str, line: int | None, offset: int | None) -> Row:
-    """Paths are compared with `..` folded, which names the same file."""
+    """Paths are compared with `..` folded, which names the same file; line 0 is no line, but the
+    compiler's own code."""
     if file:
         file = posixpath.normpath(file)
-    return Row(module, function, file, line, None if function else offset)
+    return Row(module, function, file, line or None, None if function else offset)
 
 
 def parse(text: str) -> Stackwalk:

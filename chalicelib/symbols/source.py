@@ -60,13 +60,13 @@ class SymbolSources:
             NEGATIVE_S, now
         )
 
+    def look_again(self) -> None:
+        """Forget which files there are; those that are open stay open."""
+        for known in (self._files, self._counts, self._named):
+            known.clear()
+
     def of_app(self, app_id: str) -> AppSymbols:
         return AppSymbols(self, app_id)
-
-    def look_again(self) -> None:
-        """Forget which files there are; what is open stays open."""
-        for cache in (self._files, self._counts, self._named):
-            cache.clear()
 
     def module(self, app_id: str, debug_id: str) -> ModuleSymbols | None:
         files = self._files.get((app_id, debug_id))

@@ -48,6 +48,8 @@ def test_a_name_that_stands_for_several_methods_is_not_guessed(mapping: Mapping)
 def test_what_is_not_mapped_has_no_original(mapping: Mapping) -> None:
     assert mapping.original_frames("java.util.ArrayList", "get", 3) == []
     assert mapping.original_frames("a.c", "zz", 3) == []
+    assert mapping.original_frames("a.c", "\ud800", -3) == []
+    assert mapping.original_frames("a.\ud800", "a", 2**63) == []
     assert mapping.original_class("") is mapping.original_class("a") is None
 
 

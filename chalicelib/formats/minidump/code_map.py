@@ -83,6 +83,8 @@ class CodeMap:
                 return ()
             self._lookups_left -= 1
             found = code.symbols.locate(address - code.start)
+            if found and found[-1].function_start == 0:
+                found = ()  # the header of the file (`_mh_execute_header`), not a function
             self._locations[address] = found
         return found
 
