@@ -68,6 +68,8 @@ def exchanged_kinds(raw: bytearray, _: Sequence[bytes], random: Random) -> bytes
 def duplicated_entries(raw: bytearray, _: Sequence[bytes], random: Random) -> bytes:
     """A directory that is longer, with entries again, moved to the end of the dump."""
     found = [bytes(raw[at : at + 12]) for at, *_ in entries(raw)]
+    if not found:
+        return flip_bytes(raw, (), random)
     longer = [*found, *random.choices(found, k=random.choice((1, 8, 200, 2000)))]
     random.shuffle(longer)
     _put(raw, 8, len(longer))
