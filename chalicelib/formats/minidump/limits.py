@@ -14,3 +14,4 @@ MAX_ANNOTATION_TOTAL_BYTES = 1_048_576  # of a dump, so that many may not name o
 MAX_MAPS_BYTES = 4_194_304  # /proc/PID/maps of a process with 65,530 mappings is about 4 MB
 MAX_LINUX_TEXT_BYTES = 65_536  # of the other texts; what is read of them stands further up
 MAX_NOTES = 50  # nobody reads a longer list of damages
+MAX_NOTES_OF_A_KIND = 5  # then only how many more
