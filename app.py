@@ -2,6 +2,7 @@
 
 from chalicelib.handlers import (
     breakpad,
+    breakpad_symbols,
     crash_details,
     hockeyapp,
     omaha,
@@ -11,17 +12,20 @@ from chalicelib.handlers import (
     sentry,
     service,
     symbols,
+    uploads,
 )
 from chalicelib.handlers.application import Application
 
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(symbols.routes)
+app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
 app.register_blueprint(omaha_symbols.routes)
 app.register_blueprint(crash_details.routes)
-app.register_blueprint(partycrasher.routes)
 app.register_blueprint(breakpad.routes)
+app.register_blueprint(breakpad_symbols.routes)
 app.register_blueprint(sentry.routes)
-app.register_blueprint(symbols.routes)
+app.register_blueprint(partycrasher.routes)
