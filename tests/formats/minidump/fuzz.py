@@ -39,7 +39,7 @@ from tests.shared_data import shared_data
 
 MAX_CPU_SECONDS = 2.0  # a whole dump takes milliseconds; the slowest mutants about a tenth of this
 MAX_PEAK_BYTES = 64 * 1024 * 1024  # of what Python allocates for one mutant of some 100 kB
-MEASURED = 16  # every so manieth mutant has its memory measured; no divisor of the mutations
+MEASURED = 16  # one in so many has its memory measured; shares no factor with the mutations
 _BLOCK = 100
 
 
