@@ -117,23 +117,47 @@ def _explained(
     """Judged by what the frames are, never by which dump it is."""
     if _without_inlined(frames, theirs):
         return "ours", "the same frames, with the inlined functions that the symbols have"
+    once = [row for row, before in zip(theirs, (None, *theirs), strict=False) if row != before]
+    if len(once) < len(theirs) and place < len(once) <= len(ours) and ours[place] == once[place]:
+        return "ours", "Breakpad gives one frame twice"
+    if place >= len(ours):
+        return None, "not explained (ours ends)"
+    rest = theirs[place] if place < len(theirs) else None
+    trust = frames[place].trust
     by_jump = frames[0].module is None and len(frames) > 1 and frames[1].trust == "leaf"
-    if place in {1, 2} and by_jump and (place >= len(theirs) or theirs[place] in ours):
+    if place in {1, 2} and by_jump and (rest is None or not rest.module or rest in ours):
         return "ours", (
             "a call through a bad pointer: its caller, from where the call left its return"
             " address; Breakpad follows the frame pointer, which skips one"
         )
-    by_record = place == len(theirs) < len(frames) and frames[place].trust == "frame_pointer"
-    if by_record and cpu == "arm64":
-        return "ours", (
+    if cpu in {"arm", "arm64"}:
+        why = _explained_on_arm(frames, ours, rest, place)
+        if why:
+            return "ours", why
+    return None, f"not explained (our frame: {trust})"
+
+
+def _explained_on_arm(
+    frames: Sequence[Frame], ours: Sequence[Row], rest: Row | None, place: int
+) -> str | None:
+    """Why ours is right where frame records are involved; None where nobody can tell."""
+    trust = frames[place].trust
+    if trust == "frame_pointer" and rest is None:
+        return (
             "the frame record lies at the stack pointer, as GCC puts it; Breakpad wants it above"
             " where unwind data led to the frame, and ends"
         )
-    once = [row for row, before in zip(theirs, (None, *theirs), strict=False) if row != before]
-    if len(once) < len(theirs) and list(ours[: len(once)]) == once:
-        return "ours", "Breakpad gives one frame twice"
-    trust = frames[place].trust if place < len(frames) else None
-    return None, f"not explained (our frame: {trust or 'none'})"
+    if trust == "frame_pointer" and place == 1 and rest in ours:
+        return "the caller is in the link register; Breakpad searches the stack and passes it over"
+    records_before = any(frame.trust == "frame_pointer" for frame in frames[1:place])
+    if trust == "cfi" and records_before and ours[place].module:
+        return (
+            "behind a frame record, unwind data count from the frame pointer, which is known;"
+            " Breakpad's from a stack pointer that is not"
+        )
+    if trust in {"cfi", "frame_pointer"} and ours[place].module and rest and not rest.module:
+        return "Breakpad is led to where no code is"
+    return None
 
 
 def _without_inlined(frames: Sequence[Frame], theirs: Sequence[Row]) -> bool:
