@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias, cast, get_args
 from chalicelib import clock, keys
 from chalicelib.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from chalicelib.ids import IdSource
-from chalicelib.records import App, Token
 from chalicelib.omaha_ids import MAX_CHARS, omaha_id_put
+from chalicelib.records import App, Token
 from chalicelib.storage.ports import ConditionFailed, Delete, Put, Table, query_all
 from chalicelib.ttl_cache import TtlCache
 
@@ -66,7 +66,11 @@ class Accounts:
             platform=platform,
             omaha_id=omaha_id.strip() if omaha_id else None,
         )
-        puts = [Put(app.item(), if_absent=True), Put(app.directory_item(), if_absent=True)]
+        puts = [
+            Put(app.item(), if_absent=True),
+            Put(app.directory_item(), if_absent=True),
+            Put(app.number_item(), if_absent=True),
+        ]
         if bundle_id:
             place = keys.bundle_entry(bundle_id, app.app_id)
             puts.append(Put({"pk": place.pk, "sk": place.sk}))
@@ -93,6 +97,13 @@ class Accounts:
         if found is None:
             raise NotFound("app", app_id)
         return found
+
+    def app_of_number(self, text: str) -> App | None:
+        """The app whose number a text is; None for any other text."""
+        if not (text.isascii() and text.isdigit() and len(text) <= 16):
+            return None
+        item = self._table.get(keys.app_number(int(text)))
+        return self.find_app(cast(str, item["app_id"])) if item else None
 
     def apps(self) -> Iterator[App]:
         return (App.from_item(item) for item in query_all(self._table, "apps"))

@@ -8,13 +8,16 @@ from chalicelib.accounts import Accounts
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
+from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
+from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.links import Links
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
+from chalicelib.queries.all_crashes import AllCrashes
 from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
@@ -24,7 +27,10 @@ from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.symbols.store import Symbols
+from chalicelib.tasks import announce
 from chalicelib.users import Users
+from chalicelib.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,16 @@ class Services:
     counts: Counts
     groups: GroupQueries
     crashes: CrashQueries
+    all_crashes: AllCrashes
+    downloads: Downloads
+    feedback: FeedbackBook
     reports: ReportQueries
     buckets: BucketQueries
     eraser: Eraser
     search: Search
     reader: Reader
+    symbols: Symbols
+    versions: Versions
     missing_symbols: MissingSymbolsQueries
 
 
@@ -60,7 +71,14 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
-    reader = Reader()
+    symbols = Symbols(
+        table,
+        blobs,
+        ids,
+        cache_bytes=settings.symbol_cache_bytes,
+        arrived=lambda what: announce(queue, what, settings.visibility_s),
+    )
+    reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
@@ -81,11 +99,16 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         counts=counts,
         groups=GroupQueries(table, counts),
         crashes=crashes,
+        all_crashes=AllCrashes(table, blobs, counts),
+        downloads=Downloads(blobs),
+        feedback=FeedbackBook(table, blobs),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         reader=reader,
+        symbols=symbols,
+        versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chalicelib import user_commands
+from chalicelib import symbol_commands, user_commands
 from chalicelib.accounts import PLATFORMS, SCOPES
 from chalicelib.config import Settings
 from chalicelib.errors import CrashbucketError
@@ -148,6 +148,7 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
 
 
 user_commands.register(commands, _DATA, _JSON, _services, _answer)
+symbol_commands.register(commands, _DATA, _JSON, _services, _answer)
 
 
 # --- data ----------------------------------------------------------------

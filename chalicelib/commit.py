@@ -12,9 +12,10 @@ from chalicelib import clock, deltas, keys
 from chalicelib.bucketing.assignment import Founder
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack
+from chalicelib.companions import Companions
 from chalicelib.ids import IdSource, sortable
 from chalicelib.model import Frame, ModuleId, Report
-from chalicelib.payload import ARCHIVE_FILES, MINIDUMP_DOORS, PARTYCRASHER, Payload
+from chalicelib.payload import MINIDUMP_DOORS, PARTYCRASHER, Payload
 from chalicelib.records import Alias, App, Group, PostedJson, Sent, StoredReport, Version
 from chalicelib.signature import omaha_signature, readable_signature
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table, get_all
@@ -265,15 +266,16 @@ def _posted(crash: Crash) -> PostedJson | None:
 
 def _sent(crash: Crash) -> Sent:
     """What came with a minidump, as lists of crashes show it."""
-    received = crash.received
-    told = json.dumps(dict(received.annotations), ensure_ascii=False, separators=(",", ":"))
+    came = Companions.of_payload(crash.received)
+    told = json.dumps(dict(came.annotations), ensure_ascii=False, separators=(",", ":"))
     deflated = zlib.compress(told.encode("utf-8", "replace"), 6)
     return Sent(
         crash.report_id,
-        has_dump=bool(received.log) or received.log_key is not None,
-        has_archive=ARCHIVE_FILES in received.fields,
+        has_dump=came.has_dump,
+        has_archive=came.has_archive,
         annotations=deflated if len(deflated) <= _MAX_POSTED_BYTES else None,
-        appid=received.fields.get("appid"),
+        appid=came.appid,
+        userid=came.userid,
     )
 
 
@@ -331,7 +333,7 @@ def _reason_of(report: Report) -> str | None:
     innermost = report.innermost
     kind = innermost.type if innermost else report.exception_type
     reason = innermost.reason if innermost else report.reason
-    if not (kind and reason):
+    if not (kind and reason) or reason.startswith(kind):  # a memory dump's says its type again
         return reason or kind
     if innermost and report.platform in {"ios", "macos"}:
         return f"*** Terminating app due to uncaught exception '{kind}', reason: '{reason}'"

@@ -62,6 +62,11 @@ class Settings:
         default=60, metadata=_doc("seconds a worker has for a batch before it is delivered again")
     )
 
+    symbol_cache_bytes: int = field(
+        default=256_000_000,
+        metadata=_doc("symbols that a process keeps open, in bytes of temporary files"),
+    )
+
     thresholds: str = field(
         default=",".join(THRESHOLDS),
         metadata=_doc("scores from 0 to 12 at which reports share a bucket, one bucket for each"),

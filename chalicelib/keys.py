@@ -11,6 +11,7 @@ and everything that a known crash needs is found by exact keys.
 | group that reports were taken from | `app#APP` | `left#ID` | |
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
+| app, by its number | `appnumber#NUMBER` | `app` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
 | app, by the id omaha-server's clients call it | `omaha_ids` | id | |
 | token | `token#FIRST8` | hash | |
@@ -39,6 +40,11 @@ and everything that a known crash needs is found by exact keys.
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
 | build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
+| symbol file, by its build (SCOPE: an app, or `shared`) | `symbols#SCOPE#DEBUG_ID` | SHA-256 | |
+| symbol file, in the list of its scope | `symbolfiles#SCOPE` | `ID` | |
+| symbol files of a scope, how many | `symbolfiles#SCOPE` | `totals` | |
+| symbol file, where it is by its id | `symbolfile#ID` | `file` | |
+| mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
 | dead letter | `deadletters#SHARD` | `ID` | |
 """
 
@@ -62,6 +68,10 @@ def apps_entry(app_id: str) -> Key:
 
 def bundle_entry(bundle_id: str, app_id: str) -> Key:
     return Key(f"bundle#{bundle_id}", app_id)
+
+
+def app_number(number: int) -> Key:
+    return Key(f"appnumber#{number}", "app")
 
 
 def project(name: str) -> Key:
@@ -218,6 +228,32 @@ def deadletter(report_id: int) -> Key:
     return Key(f"deadletters#{report_id % DEADLETTER_SHARDS}", sortable(report_id))
 
 
+def symbols_of_build(scope: str, debug_id: str, sha256: str) -> Key:
+    """A symbol file among those of its build; there are a few, such as a program's and its PDB."""
+    return Key(f"symbols#{scope}#{debug_id}", sha256)
+
+
+def symbol_files(scope: str, file_id: int) -> Key:
+    return Key(f"symbolfiles#{scope}", sortable(file_id))
+
+
+def symbol_totals(scope: str) -> Key:
+    return Key(f"symbolfiles#{scope}", "totals")  # behind every id: those are digits
+
+
+def symbol_file(file_id: int) -> Key:
+    return Key(f"symbolfile#{file_id}", "file")
+
+
+def mapping_of_version(app_id: str, number: str, name: str) -> Key:
+    """Which mapping a version's names were obfuscated with; either may be empty: any."""
+    return Key(f"mappings#{app_id}", f"version#{number}\x1f{name}")
+
+
+def mapping_by_id(app_id: str, mapping_id: str) -> Key:
+    return Key(f"mappings#{app_id}", f"id#{mapping_id}")
+
+
 def reports_of_app(app_id: str) -> tuple[str, ...]:
     """The partitions of the by-app index that together hold an app's reports."""
     return tuple(f"reports#{app_id}#{shard}" for shard in range(REPORT_SHARDS))
@@ -273,3 +309,8 @@ def report_id_of_raw_blob(blob_key: str) -> int:
     if prefix != "raw" or raw_blob(identifier) != blob_key:
         raise ValueError(f"{blob_key!r} is not the key of a raw payload")
     return identifier
+
+
+def symbol_blob(file_id: int, part: str) -> str:
+    """Where a symbol file lies (`original`), and the caches made of it (`symbols`, `unwind`)."""
+    return f"symbols/{file_id & 0xFF:02x}/{file_id}/{part}"

@@ -64,6 +64,7 @@ class OmahaApps:
                     omaha_id_put(appid, app.app_id),
                     Put(app.item(), if_absent=True),
                     Put(app.directory_item(), if_absent=True),
+                    Put(app.number_item(), if_absent=True),
                 ]
             )
         except ConditionFailed:

@@ -88,6 +88,7 @@ class Projects:
                     Put({"pk": place.pk, "sk": place.sk, "app_id": app.app_id}, if_absent=True),
                     Put(app.item(), if_absent=True),
                     Put(app.directory_item(), if_absent=True),
+                    Put(app.number_item(), if_absent=True),
                 ]
             )
         except ConditionFailed:

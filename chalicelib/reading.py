@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chalicelib.formats import archive_report, log, partycrasher_json
-from chalicelib.formats.minidump.symbol_source import NoSymbols, SymbolSource
 from chalicelib.model import Report
-from chalicelib.payload import ARCHIVE_FILES, OMAHA, PARTYCRASHER, Payload
+from chalicelib.payload import ARCHIVE_FILES, MINIDUMP_DOORS, OMAHA, PARTYCRASHER, Payload
+from chalicelib.symbols.symbolication import NoReportSymbols, ReportSymbols, symbolicate
 
 
 class Reader:
@@ -16,7 +16,9 @@ class Reader:
     `symbols_of` gives the symbols that an app (by its id) may use.
     """
 
-    def __init__(self, symbols_of: Callable[[str], SymbolSource] = lambda _: NoSymbols()) -> None:
+    def __init__(
+        self, symbols_of: Callable[[str], ReportSymbols] = lambda _: NoReportSymbols()
+    ) -> None:
         self._symbols_of = symbols_of
 
     def report(self, received: Payload) -> Report:
@@ -25,4 +27,9 @@ class Reader:
             return partycrasher_json.parse(received.log)
         if received.door == OMAHA and not received.log and received.log_key is None:
             return archive_report.parse(received.fields.get(ARCHIVE_FILES, "").splitlines())
-        return log.parse(received.log)
+        symbols = self._symbols_of(received.app_id)
+        if received.door in MINIDUMP_DOORS:
+            from chalicelib.formats.minidump import report  # noqa: PLC0415 - 40 modules of tables
+
+            return report.parse(received.log, symbols)
+        return symbolicate(log.parse(received.log), symbols)

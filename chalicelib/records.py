@@ -74,6 +74,10 @@ class App(_Record):
         """The same app in the one partition that lists all of them."""
         return _placed(keys.apps_entry(self.app_id), self.attributes())
 
+    def number_item(self) -> Item:
+        """What leads from the number to the app."""
+        return _placed(keys.app_number(self.number), {"app_id": self.app_id})
+
 
 @dataclass(frozen=True, slots=True)
 class Token(_Record):
@@ -213,7 +217,8 @@ class Sent(_Record):
     """What a client sent with a minidump, so that a list of crashes reads no payload.
 
     `annotations` is a JSON object, deflated; None where it is too large: then
-    the payload has it. `appid` is what an omaha client called its app.
+    the payload has it. `appid` and `userid` are what an omaha client called its
+    app and its user.
     """
 
     report_id: int
@@ -221,6 +226,7 @@ class Sent(_Record):
     has_archive: bool
     annotations: bytes | None = None
     appid: str | None = None
+    userid: str | None = None
 
     def item(self) -> Item:
         return _placed(keys.sent(self.report_id), self.attributes())
@@ -304,3 +310,57 @@ class DeadLetter(_Record):
 
     def item(self) -> Item:
         return _placed(keys.deadletter(self.report_id), self.attributes())
+
+
+SHARED = "shared"  # the scope of symbol files that are for every app; an app's id is 32 hex digits
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFile(_Record):
+    """A debug file of a build, kept for one app or (scope `shared`) for all.
+
+    `debug_id` is in Breakpad's form, `features` are words (`symbols debug
+    unwind mapping`), sizes in bytes; a cache of 0 bytes does not exist. A
+    mapping names the version (number and name) that it was uploaded for.
+    """
+
+    file_id: int
+    scope: str
+    debug_id: str
+    debug_file: str
+    arch: str
+    kind: str
+    features: str
+    filename: str
+    size_bytes: int
+    sha256: str
+    created_at: str
+    modified_at: str
+    symbols_bytes: int = 0
+    unwind_bytes: int = 0
+    code_id: str | None = None
+    version_number: str | None = None
+    version_name: str | None = None
+
+    @property
+    def app_id(self) -> str | None:
+        return None if self.scope == SHARED else self.scope
+
+    def has(self, feature: str) -> bool:
+        return feature in self.features.split()
+
+    def blob(self, part: str = "original") -> str:
+        return keys.symbol_blob(self.file_id, part)
+
+    def key(self) -> Key:
+        return keys.symbols_of_build(self.scope, self.debug_id, self.sha256)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())
+
+    def list_item(self) -> Item:
+        return _placed(keys.symbol_files(self.scope, self.file_id), self.attributes())
+
+    def item_by_id(self) -> Item:
+        key = self.key()
+        return _placed(keys.symbol_file(self.file_id), {"build_pk": key.pk, "build_sk": key.sk})

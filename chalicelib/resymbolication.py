@@ -32,13 +32,21 @@ from chalicelib.storage.ports import (
     query_all,
 )
 from chalicelib.storage.schema import BY_APP, BY_GROUP
-from chalicelib.tasks import MappingArrived, ReadAnew, Settle, SymbolsArrived, Task, encode
+from chalicelib.tasks import (
+    MappingArrived,
+    ReadAnew,
+    Settle,
+    SymbolsArrived,
+    Task,
+    announce,
+    encode,
+    settled_s,
+)
 
 _log = logging.getLogger(__name__)
 
 _STACKS_A_MESSAGE = 1000  # of 33 bytes: an SQS message has room for 256 kB
 _PART_OF_VISIBILITY = 0.25  # of a message's time is worked; the rest is left to another message
-_MAX_DELAY_S = 900  # SQS's limit
 
 
 class Resymbolication:
@@ -50,16 +58,11 @@ class Resymbolication:
         visibility_s = services.settings.visibility_s
         self._work_s = visibility_s * _PART_OF_VISIBILITY
         # No crash that was in work when symbols arrived, or a group was left, is in work then.
-        self._settled_s = min(2 * visibility_s, _MAX_DELAY_S)
+        self._settled_s = settled_s(visibility_s)
 
     def announce(self, arrived: SymbolsArrived | MappingArrived) -> None:
-        """Have it done by the workers: at once, and again when nobody can have missed it."""
-        self._services.queue.send(encode(arrived))
-        if isinstance(arrived, SymbolsArrived):
-            last = SymbolsArrived(arrived.debug_id, arrived.app_id, final=True)
-            self._services.queue.send(encode(last), delay_s=self._settled_s)
-        else:
-            self._services.queue.send(encode(arrived), delay_s=self._settled_s)
+        """Have it done by the workers."""
+        announce(self._services.queue, arrived, self._services.settings.visibility_s)
 
     def run(self, task: Task) -> None:
         match task:

@@ -7,10 +7,11 @@ nothing. Each is a JSON object `{"task": NAME, ...}`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeAlias, Union
 
 from chalicelib.errors import FormatError
+from chalicelib.storage.ports import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,21 @@ _NAMES: dict[str, type[Task]] = {
     "read_anew": ReadAnew,
     "settle": Settle,
 }
+
+
+MAX_DELAY_S = 900  # SQS's limit
+
+
+def settled_s(visibility_s: int) -> int:
+    """After how many seconds no worker is at work any more that was so before."""
+    return min(2 * visibility_s, MAX_DELAY_S)
+
+
+def announce(queue: Queue, arrived: SymbolsArrived | MappingArrived, visibility_s: int) -> None:
+    """Have it done by the workers: at once, and again when nobody can have missed it."""
+    queue.send(encode(arrived))
+    last = replace(arrived, final=True) if isinstance(arrived, SymbolsArrived) else arrived
+    queue.send(encode(last), delay_s=settled_s(visibility_s))
 
 
 def encode(task: Task) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 _SCOPES = ("read", "write", "admin")  # users.USER_SCOPES, which --help must not import
 _MAX_READ_CHARS = 4096  # of standard input: more than any password may have
 
+View = TypeVar("View", bound=Callable[..., None])
+
+
+class Option(Protocol):
+    """A decorator that gives a command an option."""
+
+    def __call__(self, view: View, /) -> View: ...
+
+
 Open = Callable[..., "Services"]
 Answer = Callable[[bool, dict[str, Any], Iterable[str]], None]
 
 
 def register(
-    commands: click.Group, data: Any, as_json_option: Any, open_services: Open, answer: Answer
+    commands: click.Group, data: Option, as_json_option: Option, open_services: Open, answer: Answer
 ) -> None:
     """Add the group `user` to the command; the rest is how the command opens its data folder
     and prints its answers."""

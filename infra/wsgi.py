@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote
 
 from chalice.app import Chalice
 
+from chalicelib.handlers.common import BODY_ABOVE, TELLS_OF_LARGE_BODIES
 from infra.router import Router
 from infra.signed_links import SignedLinks
 from infra.wire import Answer, Refused, body_of, content_length
@@ -69,11 +70,19 @@ class WsgiApp:
                 return self._preflight(route)
             allowed = ", ".join(sorted(self._methods[route]))
             return _message(405, f"use {allowed}", [("Allow", allowed)])
-        body = body_of(environ, self._max_body_bytes)
+        told: dict[str, Any] = {}
+        try:
+            body = body_of(environ, self._max_body_bytes)
+        except Refused as refused:
+            is_large = refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            if not (is_large and route in TELLS_OF_LARGE_BODIES):
+                raise
+            body, told[BODY_ABOVE] = b"", self._max_body_bytes
         try:
             event = _event(environ, path, route, wanted, variables, body)
         except ValueError:
             return _message(400, "the query has too many parameters")
+        event["requestContext"].update(told)
         return _response(self._app(event, None))
 
     def _preflight(self, route: str) -> Answer:

@@ -74,6 +74,9 @@ def normalise(report: Report) -> Stack:
     if not types and report.exception_type:
         types = [report.exception_type]
     reason = next((entry.reason for entry in chain if entry.reason), report.reason)
+    if reason and report.crash_address is not None:  # another one in each crash of one cause
+        reason = reason.removesuffix(f" at 0x{report.crash_address:x}")
+        reason = "" if reason in types else reason
     if len(types) < 2 and reason:
         causes, reason = _unwrapped(reason)
         types = [*causes, *types]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from chalicelib.errors import FormatError
 from chalicelib.formats import tar
 
-MINIDUMP_MAGIC = b"MDMP"
+MINIDUMP_MAGICS = (b"MDMP", b"PMDM")  # of a little-endian and of a big-endian machine
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_INFLATED_BYTES = 64 * 1024 * 1024  # of an archive: an intake's log may not be larger either
+MAX_INFLATED_BYTES = 60_000_000  # of an archive: thrice a body; a payload's log holds it
 _MAX_NAMES = 50  # of the members: told in the report
 _MAX_NAME_CHARS = 200
 
@@ -46,11 +46,11 @@ def read(data: bytes, filename: str = "") -> Contents:
     What it is, its first bytes tell; the name counts only where they do not.
     Raises `BrokenArchive`, or `FormatError` for what is neither dump nor archive.
     """
-    if data.startswith(MINIDUMP_MAGIC):
+    if data.startswith(MINIDUMP_MAGICS):
         return Contents(data)
     if data.startswith(GZIP_MAGIC):
         inflated = _inflated(data)
-        return Contents(inflated) if inflated.startswith(MINIDUMP_MAGIC) else _archive(inflated)
+        return Contents(inflated) if inflated.startswith(MINIDUMP_MAGICS) else _archive(inflated)
     if tar.is_tar(data) or filename.lower().endswith(_TAR_SUFFIXES):
         return _archive(data)
     raise FormatError("is neither a minidump nor a tar archive of one")

@@ -13,6 +13,7 @@ _BINARY_REQUESTS = [
     "application/x-www-form-urlencoded",
     "application/xml",
     "application/gzip",
+    "application/x-dmp",
 ]
 
 

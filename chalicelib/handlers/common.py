@@ -21,6 +21,10 @@ ANY_TYPE = ["*/*", "text/plain", "application/json"]
 BODY_ABOVE = "bodyAbove"
 """In a request's context: its body had more bytes than this limit, and was not handed on."""
 
+TELLS_OF_LARGE_BODIES: set[str] = set()
+"""Routes that answer such a request themselves, to name the way that large dumps take. For all
+others the server in front does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Incoming:

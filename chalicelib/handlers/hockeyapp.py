@@ -19,6 +19,7 @@ from chalicelib.handlers.common import (
     services,
     text_answer,
 )
+from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
 from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.queries.groups import Sort
@@ -258,18 +259,7 @@ def _incoming() -> Incoming:
 
 
 def _authorised(app_id: str, scope: Scope, request: Incoming | None = None) -> tuple[Incoming, App]:
-    """The request and the app, once the token covers `scope` on it.
-
-    A token for another app learns no more than that there is no such app.
-    """
-    request = request or _incoming()
-    accounts = services().accounts
-    known = accounts.authenticate(request.token)
-    if known.app_id not in {None, app_id}:
-        raise NotFound("app", app_id)
-    app = accounts.app(app_id)
-    accounts.authorise(request.token, scope, app_id)
-    return request, app
+    return authorised(request or _incoming(), app_id, scope)
 
 
 def _order(request: Incoming) -> tuple[Sort, bool]:

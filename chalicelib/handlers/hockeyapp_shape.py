@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from chalicelib import clock
+from chalicelib import clock, crash_uuid
 from chalicelib.errors import InvalidRequest
 from chalicelib.handlers.common import Incoming
 from chalicelib.queries.groups import CountedGroup
@@ -152,7 +152,10 @@ def choice(request: Incoming, name: str, choices: tuple[T, ...]) -> T:
 
 
 def identifier(text: str) -> int:
-    """An id from a path; -1, which nothing has, for anything that is no id."""
+    """An id from a path, as a number or as we write it as a UUID; -1 for anything else."""
+    given = crash_uuid.report_id(text)
+    if given is not None:
+        return given
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else -1
 
 

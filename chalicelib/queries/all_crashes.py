@@ -7,11 +7,11 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
 from chalicelib import keys, payload
+from chalicelib.companions import Companions
 from chalicelib.counts import Counts
 from chalicelib.errors import FormatError
 from chalicelib.queries.paging import Listing, Paging
@@ -29,16 +29,6 @@ from chalicelib.storage.schema import BY_APP
 
 _MAX_INFLATED_BYTES = 2_000_000  # of annotations; a door takes an eighth of that
 _MAX_PAGE = 1000  # items of one query
-
-
-@dataclass(frozen=True, slots=True)
-class Companions:
-    """What came with a report's minidump; of a crash from another door, nothing."""
-
-    has_dump: bool = False
-    has_archive: bool = False
-    appid: str | None = None
-    annotations: Mapping[str, str] | None = None
 
 
 class AllCrashes:
@@ -83,7 +73,9 @@ class AllCrashes:
         else:
             inflater = zlib.decompressobj()
             annotations = json.loads(inflater.decompress(sent.annotations, _MAX_INFLATED_BYTES))
-        return Companions(sent.has_dump, sent.has_archive, sent.appid, annotations or None)
+        return Companions(
+            sent.has_dump, sent.has_archive, sent.appid, sent.userid, annotations or {}
+        )
 
     def _in_payload(self, report_id: int) -> Mapping[str, str]:
         try:

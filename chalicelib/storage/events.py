@@ -6,6 +6,8 @@ Format: Amazon S3 User Guide, "Event message structure".
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import quote_plus, unquote_plus
 
 from chalicelib.errors import FormatError
@@ -14,10 +16,20 @@ _CREATED = "ObjectCreated:"
 _TEST_EVENT = "s3:TestEvent"  # S3 sends one when a notification is set up
 
 
-def object_created(bucket: str, key: str, size: int) -> str:
-    """The message that S3 sends after an object was put."""
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An object that was made, and when, where the event says it."""
+
+    key: str
+    at: datetime | None = None
+
+
+def object_created(bucket: str, key: str, size: int, at: datetime | None = None) -> str:
+    """The message that S3 sends after an object was put (`at`: now, if not given)."""
+    moment = (at or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
     record = {
         "eventSource": "aws:s3",
+        "eventTime": moment.isoformat(timespec="milliseconds") + "Z",
         "eventName": "ObjectCreated:Put",
         "s3": {
             "bucket": {"name": bucket},
@@ -28,7 +40,12 @@ def object_created(bucket: str, key: str, size: int) -> str:
 
 
 def created_keys(body: str) -> list[str]:
-    """The keys of the objects that were created; none for S3's test event.
+    """The keys of the objects that were created; as `created_objects`."""
+    return [created.key for created in created_objects(body)]
+
+
+def created_objects(body: str) -> list[Created]:
+    """The objects that were created; none for S3's test event.
 
     Raises `FormatError` for anything that is not an S3 event.
     """
@@ -43,7 +60,7 @@ def created_keys(body: str) -> list[str]:
     records = event.get("Records")
     if not isinstance(records, list):
         raise FormatError("the message has no records", "Records")
-    keys = []
+    created = []
     for number, record in enumerate(records):
         where = f"Records[{number}]"
         try:
@@ -53,5 +70,14 @@ def created_keys(body: str) -> list[str]:
         if not isinstance(name, str) or not isinstance(quoted, str):
             raise FormatError("a record that is not S3's", where)
         if name.startswith(_CREATED):
-            keys.append(unquote_plus(quoted))
-    return keys
+            created.append(Created(unquote_plus(quoted), _moment(record.get("eventTime"))))
+    return created
+
+
+def _moment(text: object) -> datetime | None:
+    """A time with its zone; None for anything else, as nothing depends on it but the date."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -224,6 +224,14 @@ class InvalidSignature(CrashbucketError):
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """The beginning of a blob, and the blob's version: another one has another content."""
+
+    data: bytes
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignedUpload:
     """How a client without credentials may put one blob.
 
@@ -239,7 +247,7 @@ class SignedUpload:
 class Blobs(Protocol):
     """Bytes under a key. A put is durable (survives a crash of the machine) when it returns.
 
-    A put under the notified prefix also sends a message (S3's event JSON) to
+    A put under a notified prefix also sends a message (S3's event JSON) to
     the intake queue: on AWS S3 does that, the embedded store does it in the
     same transaction.
     """
@@ -261,8 +269,12 @@ class Blobs(Protocol):
         """Size in bytes, or None when there is no such blob."""
         ...
 
-    def delete(self, key: str) -> None:
-        """Take the blob away; no error when there is none."""
+    def fetch(self, key: str, *, length: int) -> Fetched:
+        """The first `length` bytes with the blob's version; `BlobNotFound` if there is none."""
+        ...
+
+    def delete(self, key: str, *, version: str | None = None) -> None:
+        """Take the blob away; no error when there is none, or not of that version any more."""
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:

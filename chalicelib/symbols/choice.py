@@ -10,8 +10,7 @@ from typing import Generic, Protocol, TypeVar
 class Candidate(Protocol):
     """What the choice goes by."""
 
-    @property
-    def features(self) -> Sequence[str]: ...
+    def has(self, feature: str) -> bool: ...
 
 
 C = TypeVar("C", bound=Candidate)
@@ -28,9 +27,9 @@ def best(candidates: Sequence[C]) -> Chosen[C]:
 
     For symbols one with lines is better than one with names alone.
     """
-    with_lines = (entry for entry in candidates if "debug" in entry.features)
-    with_names = (entry for entry in candidates if "symbols" in entry.features)
-    with_unwind = (entry for entry in candidates if "unwind" in entry.features)
+    with_lines = (entry for entry in candidates if entry.has("debug"))
+    with_names = (entry for entry in candidates if entry.has("symbols"))
+    with_unwind = (entry for entry in candidates if entry.has("unwind"))
     return Chosen(
         symbols=next(with_lines, None) or next(with_names, None),
         unwind=next(with_unwind, None),

@@ -7,15 +7,15 @@ bytes are a stranger's: callers with untrusted ones go through `isolation`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
+from uuid import UUID
 
 from chalicelib.errors import FormatError
-from chalicelib.symbols import unwind_records
-from chalicelib.symbols.proguard import is_mapping, mapping_id
+from chalicelib.symbols import breakpad_sym, mapping_index, unwind_records
+from chalicelib.symbols.proguard import is_mapping, mapping_id, r8_id
 
 if TYPE_CHECKING:
     from symbolic.debuginfo import Object
@@ -28,7 +28,6 @@ PROGUARD = "proguard"
 MAX_OBJECTS = 16  # architectures in one Mach-O file; Apple knows seven
 MAX_NAME_CHARS = 255
 _FEATURES: dict[str, Feature] = {"symtab": "symbols", "debug": "debug", "unwind": "unwind"}
-_MODULE_LINE = re.compile(rb"MODULE [^\r\n]{1,2000}\r?\n?")
 _MAX_PDB_PATH = 1024
 
 
@@ -38,7 +37,8 @@ class DebugFile:
 
     `kind` is the format (`breakpad`, `elf`, `macho`, `pdb`, `pe`,
     `portablepdb`, `proguard`), `debug_id` in Breakpad's form (32 hex digits of
-    the UUID and the age in hex), `code_id` in lower case.
+    the UUID and the age in hex), `code_id` names the program (of a mapping:
+    R8's own id). `symbols` is a SymCache, of a mapping its index.
     """
 
     kind: str
@@ -50,6 +50,9 @@ class DebugFile:
     symbols: bytes | None = None
     unwind: bytes | None = None
 
+    def has(self, feature: str) -> bool:
+        return feature in self.features
+
 
 def read(raw: bytes, filename: str) -> list[DebugFile]:
     """The objects in a debug file, each with its caches.
@@ -59,10 +62,11 @@ def read(raw: bytes, filename: str) -> list[DebugFile]:
     """
     name = base_name(filename)
     if is_mapping(raw):
-        return [DebugFile(PROGUARD, "any", mapping_id(raw), name, None, ("mapping",))]
-    is_breakpad = _MODULE_LINE.match(raw) is not None
-    if is_breakpad and b"\r" in raw:
-        raw = re.sub(rb"\r+\n", b"\n", raw)
+        index = mapping_index.build(raw)
+        return [DebugFile(PROGUARD, "any", mapping_id(raw), name, r8_id(raw), ("mapping",), index)]
+    is_breakpad = breakpad_sym.is_symbol_file(raw)
+    if is_breakpad:
+        raw = breakpad_sym.prepared(raw)
     files = list(_objects(raw, name, is_breakpad))
     if not files:
         raise FormatError("the debug file names no build: it has no debug id")
@@ -82,7 +86,8 @@ def _objects(raw: bytes, name: str, is_breakpad: bool) -> Iterator[DebugFile]:
             if debug_id.strip("0"):
                 yield _debug_file(entry, raw, name, debug_id, is_breakpad)
     except SymbolicError as error:
-        raise FormatError(f"is no debug file that can be read: {error.message}") from error
+        told = " ".join(error.message.split())
+        raise FormatError(f"is no debug file that can be read: {told}") from error
 
 
 def _debug_file(
@@ -97,7 +102,7 @@ def _debug_file(
     elif "unwind" in known:
         unwind = unwind_records.build(entry.make_cficache().open_stream().read())
     if is_breakpad:
-        name = base_name(raw[: raw.find(b"\n")].decode("utf-8", "replace").split(None, 4)[-1])
+        name = base_name(breakpad_sym.module_name(raw))
     elif entry.file_format == "pe":
         name = _pdb_name(raw, debug_id) or name
     features = tuple(feature for key, feature in _FEATURES.items() if key in known)
@@ -116,9 +121,23 @@ def _debug_file(
 def breakpad_id(debug_id: str) -> str:
     """`symbolic`'s form of a debug id (`uuid[-age]`) in Breakpad's, which always has the age."""
     head, age = debug_id[:36], debug_id[37:]
-    if len(debug_id) < 36:  # a PDB 2.0: a time of 8 digits instead of the UUID
+    if len(debug_id) < 36:  # PDB 2.0: a time of 8 digits instead of the UUID
         head, _, age = debug_id.partition("-")
-    return (head.replace("-", "") + (age.lstrip("0") or "0")).upper()
+    return head.replace("-", "").upper() + (age.lower().lstrip("0") or "0")
+
+
+def canonical_id(debug_id: str) -> str:
+    """A debug id as it is stored: the UUID in upper case, the age in lower case."""
+    return debug_id[:32].upper() + debug_id[32:].lower()
+
+
+def debug_id_of_build(build_id: str) -> str:
+    """The debug id that Breakpad makes of an ELF build id in hex: its first 16 bytes as a GUID."""
+    try:
+        first = bytes.fromhex(build_id)[:16].ljust(16, b"\0")
+    except ValueError:
+        return ""
+    return f"{UUID(bytes_le=first).hex.upper()}0"
 
 
 def base_name(path: str) -> str:
@@ -130,9 +149,7 @@ def base_name(path: str) -> str:
 
 def _pdb_name(raw: bytes, debug_id: str) -> str | None:
     """The PDB that a PE file names in its CodeView record (`RSDS`, UUID, age, path)."""
-    uuid = bytes.fromhex(debug_id[:32])
-    stored = uuid[3::-1] + uuid[5:3:-1] + uuid[7:5:-1] + uuid[8:]
-    place = raw.find(b"RSDS" + stored)
+    place = raw.find(b"RSDS" + UUID(debug_id[:32]).bytes_le)
     if place < 0:
         return None
     path = raw[place + 24 : place + 24 + _MAX_PDB_PATH].partition(b"\0")[0]

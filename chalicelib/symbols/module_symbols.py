@@ -39,7 +39,7 @@ class Caches:
 def open_symbols(caches: Caches) -> ModuleSymbols:
     """The symbols in caches; raises `FormatError` when one is damaged."""
     symbols = None if caches.symbols is None else _symcache(caches.symbols)
-    unwind = None if caches.unwind is None else UnwindCache(_bytes(caches.unwind))
+    unwind = None if caches.unwind is None else UnwindCache(as_buffer(caches.unwind))
     return _CachedSymbols(symbols, unwind)
 
 
@@ -96,7 +96,8 @@ def _symcache(data: CacheData) -> SymCache:
         raise FormatError(f"the symbol cache is damaged: {error.message}") from error
 
 
-def _bytes(data: CacheData) -> bytes | memoryview:
+def as_buffer(data: CacheData) -> bytes | memoryview:
+    """The bytes of a cache; those of a file are mapped into memory."""
     if not isinstance(data, Path):
         return data
     import mmap  # noqa: PLC0415

@@ -11,25 +11,16 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from mmap import mmap
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from chalicelib.symbols import ranges
+from chalicelib.symbols import breakpad_sym, ranges
+from chalicelib.symbols.breakpad_sym import PUBLIC
 from chalicelib.symbols.ranges import Range
 from chalicelib.symbols.unwind_cache import HEADER, LIMIT, MAGIC, NOTHING, join_rules
-
-Text: TypeAlias = bytes | mmap
 
 FRAME_DATA, FPO = 4, 0
 _STACK = re.compile(
     rb"^STACK (?:CFI (INIT )?([0-9a-fA-F]{1,16}) ([^\r\n]*)|WIN ([^\r\n]*))", re.MULTILINE
-)
-_FUNCTION = re.compile(
-    rb"^FUNC (?:m )?([0-9a-fA-F]{1,16}) ([0-9a-fA-F]{1,16}) ([0-9a-fA-F]{1,8})(?![0-9a-fA-F])",
-    re.MULTILINE,
-)
-_PUBLIC = re.compile(
-    rb"^PUBLIC (?:m )?([0-9a-fA-F]{1,16}) ([0-9a-fA-F]{1,8})(?![0-9a-fA-F])", re.MULTILINE
 )
 
 
@@ -46,7 +37,7 @@ class _Windows(NamedTuple):
     program: bytes
 
 
-def build(text: Text, *, parameter_sizes: bool = False) -> bytes:
+def build(text: bytes, *, parameter_sizes: bool = False) -> bytes:
     """The unwind cache of `STACK` records; empty when there is nothing in them.
 
     With `parameter_sizes`, also what `FUNC` and `PUBLIC` records say of the
@@ -256,15 +247,10 @@ def _windows(fields: bytes) -> _Windows | None:
     return _Windows((*numbers, allocates), program)
 
 
-def _parameter_sizes(text: Text) -> Iterator[tuple[Range, int]]:
+def _parameter_sizes(text: bytes) -> Iterator[tuple[Range, int]]:
     """Where functions have parameters, and how many bytes; a `FUNC` hides every `PUBLIC` in it."""
-    functions: list[tuple[Range, int]] = []
-    for found in _FUNCTION.finditer(text):
-        start, size, parameters = (int(part, 16) for part in found.groups())
-        if start + size <= LIMIT:
-            functions.append((Range(start, start + size, parameters), parameters))
-    covered = ranges.apart(entry for entry, _ in functions)
-    publics = {int(found[1], 16): int(found[2], 16) for found in _PUBLIC.finditer(text)}
+    covered = breakpad_sym.functions(text)
+    publics = {int(found[1], 16): int(found[2], 16) for found in PUBLIC.finditer(text)}
     starts = sorted(
         {*(start for start in publics if start < LIMIT), *(entry.start for entry in covered)}
     )

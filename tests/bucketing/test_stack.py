@@ -109,3 +109,12 @@ def test_unsymbolicated_frames_are_told_apart_by_their_offset_in_the_module() ->
 )
 def test_variable_parts_of_messages_are_blanked(message: str, blanked: str) -> None:
     assert blank_variable_parts(message) == blanked
+
+
+def test_the_address_of_a_crash_is_no_message_of_its_own() -> None:
+    kind = "SIGSEGV /SEGV_MAPERR"
+    crash = Report("linux", kind, f"{kind} at 0x45", crash_address=0x45)
+    assert normalise(crash).message == ""
+    kind = "EXCEPTION_IN_PAGE_ERROR_READ"
+    told = Report("windows", kind, f"{kind} (STATUS_DISK_FULL) at 0x45", crash_address=0x45)
+    assert normalise(told).message == f"{kind} (STATUS_DISK_FULL)"

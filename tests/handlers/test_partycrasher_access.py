@@ -207,6 +207,7 @@ def test_deleting_takes_away_everything_of_the_projects_and_nothing_else(
     left = _everything(deletable) - before
     assert {key.replace("|", "#").split("#")[0] for key in left} <= {
         "app",
+        "appnumber",
         "apps",
         "projects",
         "token",

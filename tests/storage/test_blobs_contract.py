@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from chalicelib.errors import PayloadTooLarge
 from chalicelib.storage.aws.store import AwsStore
 from chalicelib.storage.embedded.store import EmbeddedStore
-from chalicelib.storage.events import created_keys
+from chalicelib.storage.events import created_keys, created_objects
 from chalicelib.storage.ports import (
     BlobExists,
     BlobNotFound,
@@ -92,14 +93,19 @@ def test_keys_are_listed_by_prefix_in_order(blobs: Blobs) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 300_000])
-def test_a_put_under_the_notified_prefix_is_a_message_and_no_other_is(
+def test_a_put_under_a_notified_prefix_is_a_message_and_no_other_is(
     store: Store, size: int
 ) -> None:
     store.blobs.put("raw/ab/ü 1+2", bytes(size))
     store.blobs.put("elsewhere/1", b"x")
+    store.blobs.put("dumps/app/a.dmp", bytes(size))
     messages = [message for _ in range(3) for message in store.queue.receive(10)]
-    keys = [key for message in messages for key in created_keys(message.body)]
-    assert keys == ["raw/ab/ü 1+2"]
+    created = [entry for message in messages for entry in created_objects(message.body)]
+    assert {entry.key for entry in created} == {"raw/ab/ü 1+2", "dumps/app/a.dmp"}
+    assert len(created) == 2
+    for entry in created:
+        assert entry.at is not None
+        assert abs(entry.at.timestamp() - time.time()) < 60
 
 
 def test_a_refused_put_sends_no_message(store: Store) -> None:
@@ -113,6 +119,29 @@ def test_a_refused_put_sends_no_message(store: Store) -> None:
         for key in created_keys(message.body)
     ]
     assert keys == ["raw/1"]
+
+
+@pytest.mark.parametrize("size", [0, 10, 300_000])
+def test_a_fetched_blob_is_deleted_unless_it_was_replaced_meanwhile(
+    blobs: Blobs, size: int
+) -> None:
+    blobs.put("key", bytes(size))
+    fetched = blobs.fetch("key", length=1_000_000)
+    assert fetched.data == bytes(size)
+    blobs.put("key", b"x" * size + b"x")
+    blobs.delete("key", version=fetched.version)
+    assert blobs.size("key") == size + 1
+    blobs.delete("key", version=blobs.fetch("key", length=1).version)
+    assert blobs.size("key") is None
+    blobs.delete("key", version=fetched.version)
+    with pytest.raises(BlobNotFound):
+        blobs.fetch("key", length=1)
+
+
+@pytest.mark.parametrize("size", [1_000, 300_000])
+def test_of_a_blob_no_more_is_fetched_than_asked_for(blobs: Blobs, size: int) -> None:
+    blobs.put("key", bytes(range(200)) * (size // 200))
+    assert blobs.fetch("key", length=150).data == bytes(range(150))
 
 
 # --- signed links ---

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from chalicelib.storage.blob_keys import attachment, checked_blob_key
-from chalicelib.storage.ports import BlobExists, BlobNotFound, SignedUpload
+from chalicelib.storage.ports import BlobExists, BlobNotFound, Fetched, SignedUpload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -77,8 +77,25 @@ class S3Blobs:
                 return None
             raise
 
-    def delete(self, key: str) -> None:
-        self._client.delete_object(Bucket=self._bucket, Key=key)
+    def fetch(self, key: str, *, length: int) -> Fetched:
+        request: dict[str, Any] = {"Bucket": self._bucket, "Key": key}
+        try:
+            answer = self._client.get_object(**request, Range=f"bytes=0-{length - 1}")
+        except ClientError as error:
+            if _code(error) in _ABSENT_CODES:
+                raise _not_found(key) from error
+            if _code(error) != "InvalidRange":  # S3's answer for an empty object
+                raise
+            answer = self._client.get_object(**request)
+        return Fetched(answer["Body"].read(length), answer["ETag"])
+
+    def delete(self, key: str, *, version: str | None = None) -> None:
+        condition: dict[str, Any] = {} if version is None else {"IfMatch": version}
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=key, **condition)
+        except ClientError as error:
+            if _code(error) not in {"PreconditionFailed", *_ABSENT_CODES}:
+                raise
 
     def keys(self, prefix: str) -> Iterator[str]:
         pages = self._client.get_paginator("list_objects_v2")

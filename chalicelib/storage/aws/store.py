@@ -19,7 +19,7 @@ from chalicelib.storage.aws.dynamodb import DynamoTable
 from chalicelib.storage.aws.s3 import S3Blobs
 from chalicelib.storage.aws.sqs import SqsQueue
 from chalicelib.storage.ports import EXPIRES_AT
-from chalicelib.storage.schema import INDEXES
+from chalicelib.storage.schema import INDEXES, NOTIFIED_PREFIXES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -80,7 +80,7 @@ def create_store(
     name: str,
     *,
     clients: AwsClients | None = None,
-    notified_prefix: str = "raw/",
+    notified_prefixes: tuple[str, ...] = NOTIFIED_PREFIXES,
     max_deliveries: int = 5,
     clock: Callable[[], float] = time.time,
 ) -> AwsStore:
@@ -95,7 +95,7 @@ def create_store(
     queue_url = used.sqs.create_queue(
         QueueName=name, Attributes={"RedrivePolicy": json.dumps(redrive)}
     )["QueueUrl"]
-    create_bucket(used, name, _queue_arn(used.sqs, queue_url), queue_url, notified_prefix)
+    create_bucket(used, name, _queue_arn(used.sqs, queue_url), queue_url, notified_prefixes)
     return open_store(
         table=name,
         bucket=name,
@@ -141,9 +141,13 @@ def create_table(client: DynamoDBClient, name: str) -> None:
 
 
 def create_bucket(
-    clients: AwsClients, name: str, queue_arn: str, queue_url: str, notified_prefix: str
+    clients: AwsClients,
+    name: str,
+    queue_arn: str,
+    queue_url: str,
+    notified_prefixes: tuple[str, ...],
 ) -> None:
-    """A bucket that sends a message to the queue for each object made under the prefix."""
+    """A bucket that sends a message to the queue for each object made under the prefixes."""
     region = clients.s3.meta.region_name
     if region == _DEFAULT_REGION:
         clients.s3.create_bucket(Bucket=name)
@@ -170,10 +174,9 @@ def create_bucket(
                 {
                     "QueueArn": queue_arn,
                     "Events": ["s3:ObjectCreated:*"],
-                    "Filter": {
-                        "Key": {"FilterRules": [{"Name": "prefix", "Value": notified_prefix}]}
-                    },
+                    "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
                 }
+                for prefix in notified_prefixes
             ]
         },
     )

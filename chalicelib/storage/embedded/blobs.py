@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +16,8 @@ from chalicelib.storage.embedded.files import Files
 from chalicelib.storage.embedded.queue import SqliteQueue
 from chalicelib.storage.embedded.signing import Signer
 from chalicelib.storage.events import object_created
-from chalicelib.storage.ports import BlobExists, BlobNotFound, SignedUpload
+from chalicelib.storage.ports import BlobExists, BlobNotFound, Fetched, SignedUpload
+from chalicelib.storage.schema import NOTIFIED_PREFIXES
 
 MAX_ROW_BYTES = 128_000  # in a row a put costs one fsync, in a file three; beyond, SQLite copies
 BUCKET = "crashbucket"
@@ -36,6 +38,7 @@ _STORE = """INSERT INTO blobs (key, size, content_type, file, data) VALUES (?, ?
 ON CONFLICT (key) DO UPDATE SET size = excluded.size, content_type = excluded.content_type,
 file = excluded.file, data = excluded.data"""
 _READ = "SELECT file, content_type, substr(data, ?, ?) FROM blobs WHERE key = ?"
+_FIND = "SELECT file, data FROM blobs WHERE key = ?"
 _KEYS = "SELECT key FROM blobs WHERE key > ? AND key < ? ORDER BY key LIMIT ?"
 _AFTER_ALL_TEXT = "\U0010ffff"
 
@@ -60,16 +63,16 @@ class EmbeddedBlobs:
         signer: Signer,
         queue: SqliteQueue,
         *,
-        notified_prefix: str = "raw/",
+        notified_prefixes: tuple[str, ...] = NOTIFIED_PREFIXES,
         base_url: str | Callable[[], str] = "",
     ) -> None:
         """`database` was opened with this module's `SCHEMA` and is the one of `queue`, which gets
-        a message for each put under `notified_prefix`. Links begin with `base_url`."""
+        a message for each put under one of the prefixes. Links begin with `base_url`."""
         self._database = database
         self._files = files
         self._signer = signer
         self._queue = queue
-        self._notified_prefix = notified_prefix
+        self._notified_prefixes = notified_prefixes
         self._base_url = base_url
 
     def put(
@@ -92,7 +95,7 @@ class EmbeddedBlobs:
             raise
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
-        return self._read(key, start, length)[1]
+        return self._read(key, start, length)[2]
 
     def size(self, key: str) -> int | None:
         row = (
@@ -102,11 +105,17 @@ class EmbeddedBlobs:
         )
         return None if row is None else int(row[0])
 
-    def delete(self, key: str) -> None:
+    def fetch(self, key: str, *, length: int) -> Fetched:
+        file, _, data = self._read(key, 0, None if length < MAX_ROW_BYTES else length)
+        return Fetched(data[:length], _version(file, data))
+
+    def delete(self, key: str, *, version: str | None = None) -> None:
         with self._database.transaction() as connection:
-            row = connection.execute("SELECT file FROM blobs WHERE key = ?", (key,)).fetchone()
+            row = connection.execute(_FIND, (key,)).fetchone()
+            if row is None or version not in {None, _version(row[0], row[1] or b"")}:
+                return
             connection.execute("DELETE FROM blobs WHERE key = ?", (key,))
-        if row is not None and row[0] is not None:
+        if row[0] is not None:
             self._files.remove(row[0])
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -140,7 +149,7 @@ class EmbeddedBlobs:
         Raises `InvalidSignature`, or `BlobNotFound` when it has been deleted.
         """
         fields = self._signer.checked("download", query, ("key", "filename"))
-        content_type, data = self._read(fields["key"], 0, None)
+        _, content_type, data = self._read(fields["key"], 0, None)
         return Download(fields["key"], fields.get("filename"), content_type, data)
 
     def accept_upload(self, fields: Mapping[str, str], data: bytes) -> str:
@@ -188,7 +197,7 @@ class EmbeddedBlobs:
             if if_absent and old is not None:
                 raise BlobExists(f"there is a blob under {key!r} already")
             connection.execute(_STORE, (key, size, content_type, file, data))
-            if key.startswith(self._notified_prefix):
+            if key.startswith(self._notified_prefixes):
                 self._queue.send_within(connection, object_created(BUCKET, key, size))
             return old[0] if old else None
 
@@ -196,7 +205,8 @@ class EmbeddedBlobs:
         if replaced is not None:
             self._files.remove(replaced)
 
-    def _read(self, key: str, start: int, length: int | None) -> tuple[str, bytes]:
+    def _read(self, key: str, start: int, length: int | None) -> tuple[str | None, str, bytes]:
+        """The file that holds it, if any, its content type, and the bytes."""
         take = -1 if length is None else length
         for _ in range(_READ_ATTEMPTS):
             row = (
@@ -208,10 +218,15 @@ class EmbeddedBlobs:
                 break
             file, content_type, data = row
             if file is None:
-                return content_type, data or b""  # SQLite cuts nothing out of nothing as NULL
+                return file, content_type, data or b""  # SQLite cuts nothing out of nothing as NULL
             with suppress(FileNotFoundError):  # replaced since the row was read
-                return content_type, self._files.read(file, start, length)
+                return file, content_type, self._files.read(file, start, length)
         raise BlobNotFound(f"there is no blob under {key!r}")
 
     def _base(self) -> str:
         return self._base_url if isinstance(self._base_url, str) else self._base_url()
+
+
+def _version(file: str | None, data: bytes) -> str:
+    """A file is written once, under a name of its own; what is in a row is told by its content."""
+    return file or hashlib.sha256(data).hexdigest()

@@ -16,8 +16,8 @@ from chalicelib.storage.embedded.files import Files
 from chalicelib.storage.embedded.queue import MAX_DELIVERIES, SqliteQueue
 from chalicelib.storage.embedded.signing import Signer, kept_secret
 from chalicelib.storage.embedded.table import SqliteTable
+from chalicelib.storage.schema import NOTIFIED_PREFIXES
 
-NOTIFIED_PREFIX = "raw/"
 QUEUE_NAME = "intake"
 
 
@@ -40,7 +40,7 @@ def open_store(
     folder: str | Path,
     *,
     base_url: str | Callable[[], str] = "",
-    notified_prefix: str = NOTIFIED_PREFIX,
+    notified_prefixes: tuple[str, ...] = NOTIFIED_PREFIXES,
     max_deliveries: int = MAX_DELIVERIES,
     clock: Callable[[], float] = time.time,
 ) -> EmbeddedStore:
@@ -60,7 +60,7 @@ def open_store(
         Files(path / "blobs"),
         Signer(kept_secret(path / "link-secret"), clock=clock),
         queue,
-        notified_prefix=notified_prefix,
+        notified_prefixes=notified_prefixes,
         base_url=base_url,
     )
     return EmbeddedStore(SqliteTable(items, clock=clock), blobs, queue, (items, intake))
