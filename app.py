@@ -5,21 +5,25 @@ from chalicelib.handlers import (
     crash_details,
     hockeyapp,
     omaha,
+    omaha_symbols,
     partycrasher,
     quincykit,
     sentry,
     service,
     symbols,
+    uploads,
 )
 from chalicelib.handlers.application import Application
 
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(symbols.routes)
+app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
+app.register_blueprint(omaha_symbols.routes)
 app.register_blueprint(crash_details.routes)
-app.register_blueprint(partycrasher.routes)
 app.register_blueprint(breakpad.routes)
 app.register_blueprint(sentry.routes)
-app.register_blueprint(symbols.routes)
+app.register_blueprint(partycrasher.routes)

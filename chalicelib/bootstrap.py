@@ -13,6 +13,7 @@ from chalicelib.erasure import Eraser
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
+from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
@@ -25,10 +26,12 @@ from chalicelib.queries.missing_symbols import MissingSymbolsQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
+from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
+from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 from chalicelib.versions import Versions
 
@@ -48,6 +51,8 @@ class Services:
     omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
+    landings: Landings
+    uploads: Uploads
     processor: Processor
     bucketing: Bucketing
     counts: Counts
@@ -64,6 +69,7 @@ class Services:
     symbols: Symbols
     versions: Versions
     missing_symbols: MissingSymbolsQueries
+    symbol_lists: SymbolLists
 
 
 def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
@@ -81,6 +87,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
+    landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
         settings=settings,
@@ -94,7 +101,23 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         omaha_apps=OmahaApps(table, ids, accounts),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
-        processor=Processor(table, blobs, bucketing, ids, reader.report, accounts.find_app),
+        landings=landings,
+        uploads=Uploads(
+            table,
+            blobs,
+            max_dump_bytes=settings.max_dump_bytes,
+            link_s=settings.upload_link_s,
+        ),
+        processor=Processor(
+            table,
+            blobs,
+            bucketing,
+            ids,
+            reader.report,
+            accounts.find_app,
+            max_dump_bytes=settings.max_dump_bytes,
+            land=landings.land,
+        ),
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
@@ -110,6 +133,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         symbols=symbols,
         versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
+        symbol_lists=SymbolLists(table),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Literal, Self, get_args
 
 from chalicelib.bucketing.assignment import DEFAULT_THRESHOLD, THRESHOLDS, TOP_SCORE
 from chalicelib.errors import CrashbucketError
+from chalicelib.payload import MAX_LOG_BLOB_BYTES
 
 StoreKind = Literal["embedded", "aws"]
 # A new stack with its place in a bucket of each is one atomic batch (terms.MAX_TERMS).
@@ -109,6 +110,9 @@ class Settings:
         if settings.partycrasher_read not in get_args(Reading):
             told = f"CRASHBUCKET_PARTYCRASHER_READ is {settings.partycrasher_read!r}"
             raise InvalidSetting(f"{told}: use open or token")
+        if settings.max_dump_bytes > MAX_LOG_BLOB_BYTES:
+            told = f"CRASHBUCKET_MAX_DUMP_BYTES must not be above {MAX_LOG_BLOB_BYTES}"
+            raise InvalidSetting(f"{told}: a worker holds a dump in memory")
         if settings.default_threshold not in settings.all_thresholds:
             raise InvalidSetting("CRASHBUCKET_DEFAULT_THRESHOLD must be one of the thresholds")
         return settings

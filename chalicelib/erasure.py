@@ -12,6 +12,7 @@ from typing import cast
 from chalicelib import keys
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
+from chalicelib.landing import DOOR
 from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import App, StoredReport
@@ -69,12 +70,14 @@ class Eraser:
                 self._delete(self._reports(reports))
             self._delete(self._groups(app_id))
             self._delete(self._totals(app_id))
+            self._delete_landed(app_id)
         self._erase_dead_letters(erased)
         return True
 
     def _reports(self, reports: Sequence[StoredReport]) -> Iterator[Key]:
         self._delete_payloads(report.report_id for report in reports)
         self._delete_downloads(r.report_id for r in reports if r.door in MINIDUMP_DOORS)
+        self._delete_dumps(r.report_id for r in reports if r.door == DOOR)
         for report in reports:
             if report.database_id:
                 yield keys.database_id(report.database_id)
@@ -106,6 +109,7 @@ class Eraser:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]
         self._delete_payloads(letter.report_id for letter in letters)
         self._delete_downloads(x.report_id for x in letters if x.door in MINIDUMP_DOORS)
+        self._delete_dumps(x.report_id for x in letters if x.door == DOOR)
         for letter_key in (keys.deadletter, keys.feedback):
             self._delete(letter_key(letter.report_id) for letter in letters)
 
@@ -118,6 +122,18 @@ class Eraser:
         copies = [key for report_id in report_ids for key in keys.download_blobs(report_id)]
         with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
             list(pool.map(self._blobs.delete, copies))
+
+    def _delete_dumps(self, report_ids: Iterable[int]) -> None:
+        """The dumps that came straight to the store."""
+        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
+            list(pool.map(self._blobs.delete, map(keys.dump_blob, report_ids)))
+
+    def _delete_landed(self, app_id: str) -> None:
+        """What landed and is still there, and what is known of uploads and landings."""
+        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
+            list(pool.map(self._blobs.delete, self._blobs.keys(keys.landing_prefix(app_id))))
+        for partition in keys.landings_of_app(app_id):
+            self._delete(map(_key, query_all(self._table, partition)))
 
     def _delete(self, doomed: Iterable[Key]) -> None:
         waiting: dict[Key, Delete] = {}

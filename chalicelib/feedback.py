@@ -30,6 +30,11 @@ class FeedbackBook:
         item = self._table.get(keys.feedback(report_id))
         return Feedback.from_item(item) if item else None
 
+    def text(self, report_id: int) -> str:
+        """What was written, as one text; empty where nothing was."""
+        known = self.find(report_id)
+        return f"{known.summary}\n\n{known.description}".strip() if known else ""
+
     def require_open(self, report_id: int) -> None:
         """Raises `NotFound`, or `AlreadyReported`: nothing can be written about this crash."""
         known = self.find(report_id)

@@ -40,6 +40,8 @@ and everything that a known crash needs is found by exact keys.
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
 | build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
+| dump that is uploaded in two steps | `uploads#APP#SHARD` | `UPLOAD` | |
+| dump that landed in the store | `landed#APP#SHARD` | `CLAIM` | |
 | symbol file, by its build (SCOPE: an app, or `shared`) | `symbols#SCOPE#DEBUG_ID` | SHA-256 | |
 | symbol file, in the list of its scope | `symbolfiles#SCOPE` | `ID` | |
 | symbol files of a scope, how many | `symbolfiles#SCOPE` | `totals` | |
@@ -56,6 +58,8 @@ from chalicelib.storage.ports import Key
 REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each index key
 DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
 DEADLETTER_SHARDS = 8
+
+LANDING_PREFIX = "dumps/"
 
 
 def app(app_id: str) -> Key:
@@ -228,6 +232,22 @@ def deadletter(report_id: int) -> Key:
     return Key(f"deadletters#{report_id % DEADLETTER_SHARDS}", sortable(report_id))
 
 
+def upload(app_id: str, upload_id: str) -> Key:
+    """Sharded by the first hex digit of the id."""
+    return Key(f"uploads#{app_id}#{upload_id[:1]}", upload_id)
+
+
+def landing(app_id: str, claim: str) -> Key:
+    """Sharded by the first hex digit of the claim."""
+    return Key(f"landed#{app_id}#{claim[0]}", claim)
+
+
+def landings_of_app(app_id: str) -> tuple[str, ...]:
+    """The partitions of an app's uploads and of what landed for it."""
+    kinds = ("uploads", "landed")
+    return tuple(f"{kind}#{app_id}#{digit}" for kind in kinds for digit in "0123456789abcdef")
+
+
 def symbols_of_build(scope: str, debug_id: str, sha256: str) -> Key:
     """A symbol file among those of its build; there are a few, such as a program's and its PDB."""
     return Key(f"symbols#{scope}#{debug_id}", sha256)
@@ -300,6 +320,20 @@ def download_blob(report_id: int, kind: str) -> str:
 
 def download_blobs(report_id: int) -> tuple[str, ...]:
     return tuple(download_blob(report_id, kind) for kind in ("minidump", "archive"))
+
+
+def dump_blob(report_id: int) -> str:
+    """Where the dump of a report lies that came straight to the store."""
+    return f"kept/{report_id & 0xFF:02x}/{report_id}.dmp"
+
+
+def landing_blob(app_id: str, name: str) -> str:
+    """Where a dump lands: a place that others than we put blobs in."""
+    return f"{landing_prefix(app_id)}{name}"
+
+
+def landing_prefix(app_id: str) -> str:
+    return f"{LANDING_PREFIX}{app_id}/"
 
 
 def report_id_of_raw_blob(blob_key: str) -> int:

@@ -26,10 +26,12 @@ MINIDUMP_DOORS = frozenset({OMAHA, "breakpad", "sentry", "upload"})  # their log
 ARCHIVE = "archive"  # the attachment that is an omaha client's whole archive
 ARCHIVE_FILES = "archive_files"  # the field that names its files, a line each
 
+MAX_LOG_BLOB_BYTES = 128 * 1024 * 1024  # what a worker is to hold of one crash
+
 _MAGIC = b"CBK1"
 _PREFIX = struct.Struct(">4sI")
 _FIRST_READ_BYTES = 64 * 1024  # holds header and log of nearly every report
-_MAX_HEADER_BYTES = 1024 * 1024
+_MAX_HEADER_BYTES = 4 * 1024 * 1024  # annotations and names of a full form, all escaped
 _MAX_INFLATED_BYTES = 64 * 1024 * 1024  # far above every door's limit: only a forged blob is larger
 
 
@@ -92,12 +94,24 @@ def encode(payload: Payload) -> bytes:
     return b"".join(parts)
 
 
-def read(blobs: Blobs, key: str, *, with_attachments: bool = False) -> Payload:
-    """The payload under `key`, with its log; raises `BlobNotFound` or `FormatError`."""
+def read(
+    blobs: Blobs,
+    key: str,
+    *,
+    with_attachments: bool = False,
+    max_log_bytes: int = MAX_LOG_BLOB_BYTES,
+) -> Payload:
+    """The payload under `key`, with its log; raises `BlobNotFound` or `FormatError`.
+
+    `max_log_bytes` bounds a log that is a blob by itself.
+    """
     received = read_as_stored(blobs, key, with_attachments)
     if received.log_key is None:
         return received
-    return replace(received, log=blobs.get(received.log_key, length=_MAX_INFLATED_BYTES + 1))
+    log = blobs.get(received.log_key, length=max_log_bytes + 1)
+    if len(log) > max_log_bytes:
+        raise FormatError(f"the dump is larger than {max_log_bytes} bytes, the limit")
+    return replace(received, log=log)
 
 
 def read_as_stored(blobs: Blobs, key: str, with_attachments: bool = False) -> Payload:

@@ -64,6 +64,9 @@ class Processor:
         ids: IdSource,
         parse: Callable[[Payload], Report],
         app_of: Callable[[str], App | None],
+        *,
+        max_dump_bytes: int = payload.MAX_LOG_BLOB_BYTES,
+        land: Callable[[str], int | None] = lambda _: None,
     ) -> None:
         self._table = table
         self._blobs = blobs
@@ -71,6 +74,8 @@ class Processor:
         self._ids = ids
         self._parse = parse
         self._app_of = app_of
+        self._max_dump_bytes = max_dump_bytes
+        self._land = land
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
 
@@ -80,12 +85,14 @@ class Processor:
         gone: list[int] = []
         for report_id in dict.fromkeys(report_ids):
             try:
-                received = payload.read(self._blobs, keys.raw_blob(report_id))
+                received = payload.read(
+                    self._blobs, keys.raw_blob(report_id), max_log_bytes=self._max_dump_bytes
+                )
             except BlobNotFound:  # deleted since, with its report
                 gone.append(report_id)
                 continue
             except FormatError as error:
-                self._bury(report_id, None, str(error))
+                self._bury(report_id, self._as_stored(report_id), str(error))
                 dead.append(report_id)
                 continue
             try:
@@ -109,8 +116,14 @@ class Processor:
                 self._unfolded.pop(app_id, None)
 
     def replay(self, report_id: int) -> Outcome:
-        """Process a dead letter's payload again; the letter goes unless it fails again."""
-        outcome = self.process([report_id])
+        """Process a dead letter's payload again; the letter goes unless it fails again.
+
+        A dump that could not be landed is landed first, and may get another id by that.
+        """
+        item = self._table.get(keys.deadletter(report_id))
+        landed_key = DeadLetter.from_item(item).landed_key if item else None
+        processed = self._land(landed_key) if landed_key is not None else report_id
+        outcome = self.process([] if processed is None else [processed])
         if report_id not in outcome.dead:
             self._table.write([Delete(keys.deadletter(report_id))])
         return outcome
@@ -123,6 +136,13 @@ class Processor:
             raise FormatError(f"app {received.app_id} does not exist any more")
         report = _with_fields(self._parse(received), received.fields)
         return Crash(report_id, received, report, app, normalise(report))
+
+    def _as_stored(self, report_id: int) -> Payload | None:
+        """The payload without its log, where only that cannot be read."""
+        try:
+            return payload.read_as_stored(self._blobs, keys.raw_blob(report_id))
+        except (BlobNotFound, FormatError):
+            return None
 
     def _bury(self, report_id: int, received: Payload | None, reason: str) -> None:
         letter = DeadLetter(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
@@ -300,16 +300,49 @@ class GroupVersion(_Record):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter(_Record):
-    """A payload that could not be made into a report, and why."""
+    """A payload that could not be made into a report, and why.
+
+    `landed_key` is the blob of a dump that could not even be made into a payload.
+    """
 
     report_id: int
     reason: str
     failed_at: str
     app_id: str | None = None
     door: str | None = None
+    landed_key: str | None = None
 
     def item(self) -> Item:
         return _placed(keys.deadletter(self.report_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Upload(_Record):
+    """A dump that a client was given a signed form for, with what it said about it.
+
+    Forgotten some time after nothing can come of it any more (`expires_at`).
+    """
+
+    upload_id: str
+    app_id: str
+    link_until: str
+    expires_at: int
+    annotations: Mapping[str, str]
+
+    def item(self) -> Item:
+        return _placed(keys.upload(self.app_id, self.upload_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Landing(_Record):
+    """The crash that a landed dump becomes, claimed before anything is made of it."""
+
+    claim: str
+    app_id: str
+    report_id: int
+
+    def item(self) -> Item:
+        return _placed(keys.landing(self.app_id, self.claim), self.attributes())
 
 
 SHARED = "shared"  # the scope of symbol files that are for every app; an app's id is 32 hex digits

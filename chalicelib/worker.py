@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from chalicelib import clock, keys, payload, tasks
 from chalicelib.bootstrap import Services
 from chalicelib.errors import FormatError
+from chalicelib.landing import is_landing
 from chalicelib.payload import Payload
 from chalicelib.records import DeadLetter
 from chalicelib.resymbolication import Resymbolication
-from chalicelib.storage.events import created_keys
+from chalicelib.storage.events import Created, created_objects
 from chalicelib.storage.ports import BlobNotFound, Message, Put
 
 _log = logging.getLogger(__name__)
@@ -100,9 +101,12 @@ class Worker:
         return True
 
     def _process_events(self, messages: Sequence[Message]) -> None:
-        report_ids = [i for message in messages for i in report_ids_of(message.body)]
+        created = [entry for message in messages for entry in created_by(message.body)]
         try:
-            self._services.processor.process(report_ids)
+            for entry in created:
+                if is_landing(entry.key):  # its payload's own event follows
+                    self._services.landings.land(entry.key, entry.at)
+            self._services.processor.process(report_ids_of(created))
         except Exception:
             if len(messages) == 1:
                 _log.exception("an event failed: %.200s", messages[0].body)
@@ -117,9 +121,18 @@ class Worker:
         self._unfolded_batches = 0
         while given_up := self._queue.dead_letters.receive(BATCH, visibility_s=self._visibility_s):
             for message in given_up:
-                for report_id in report_ids_of(message.body):
+                created = created_by(message.body)
+                for report_id in report_ids_of(created):
                     self._give_up(report_id)
+                for entry in created:
+                    if is_landing(entry.key):
+                        self._services.landings.give_up(entry.key, self._given_up)
             self._queue.dead_letters.ack(given_up)
+
+    @property
+    def _given_up(self) -> str:
+        deliveries = self._services.settings.max_deliveries
+        return f"given up after {deliveries} deliveries; the worker's log says why each failed"
 
     def _give_up(self, report_id: int) -> None:
         """Make a dead letter, which can be listed and replayed, of what the queue gave up."""
@@ -127,11 +140,10 @@ class Worker:
             return  # stored by its last delivery, which took too long to acknowledge
         received: Payload | None = None
         with suppress(BlobNotFound, FormatError):
-            received = payload.read(self._services.blobs, keys.raw_blob(report_id))
+            received = payload.read_as_stored(self._services.blobs, keys.raw_blob(report_id))
         letter = DeadLetter(
             report_id,
-            f"given up after {self._services.settings.max_deliveries} deliveries; "
-            "the worker's log says why each failed",
+            self._given_up,
             clock.to_stored(clock.now()),
             app_id=received.app_id if received else None,
             door=received.door if received else None,
@@ -139,17 +151,22 @@ class Worker:
         self._services.table.write([Put(letter.item())])
 
 
-def report_ids_of(body: str) -> list[int]:
-    """The reports whose payloads an event announces; what is not ours is passed over."""
+def created_by(body: str) -> list[Created]:
+    """The blobs that an event announces; none for what is no event of the store."""
     try:
-        created = created_keys(body)
+        return created_objects(body)
     except FormatError:
         _log.warning("no event of the store: %.200s", body)
         return []
+
+
+def report_ids_of(created: Iterable[Created]) -> list[int]:
+    """The reports whose payloads are among them; what is not ours is passed over."""
     ids = []
-    for key in created:
+    for entry in created:
         try:
-            ids.append(keys.report_id_of_raw_blob(key))
+            ids.append(keys.report_id_of_raw_blob(entry.key))
         except ValueError:
-            _log.warning("not the key of a payload: %.200s", key)
+            if not is_landing(entry.key):
+                _log.warning("not the key of a payload or of a dump: %.200s", entry.key)
     return ids

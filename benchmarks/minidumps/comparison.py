@@ -120,6 +120,9 @@ def _explained(
                 "a call through a bad pointer: its caller, from where the call left its return"
                 " address; Breakpad follows the frame pointer, which skips it"
             )
+    once = [row for row, before in zip(theirs, (None, *theirs), strict=False) if row != before]
+    if len(once) < len(theirs) and list(ours[: len(once)]) == once:
+        return "ours", "Breakpad gives one frame twice"
     trust = frames[place].trust if place < len(frames) else None
     return None, f"not explained (our frame: {trust or 'none'})"
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from chalicelib.errors import FormatError
 from chalicelib.formats import bounded_json
+from chalicelib.formats.text import storable
 
 EVENT_FILE = "__sentry-event"
 
@@ -137,12 +138,7 @@ def _tags(tags: object) -> list[tuple[object, object]]:
 def _text(name: str, value: object) -> Iterator[tuple[str, str]]:
     if isinstance(value, str | int | float) and value != "":
         text = str(value)[:_MAX_TEXT_CHARS]
-        yield _sound(name), _sound(text)
-
-
-def _sound(text: str) -> str:
-    """Text that can be stored: JSON may hold half a character."""
-    return text.encode("utf-8", "replace").decode()
+        yield storable(name), storable(text)
 
 
 def _event_id(value: object) -> str | None:

@@ -117,3 +117,8 @@ def _lenient(raw: bytes, encoding: str, notes: list[str]) -> str:
         return raw.decode("latin-1")
     notes.append(f"{damaged} places were not valid {encoding.upper()}")
     return text
+
+
+def storable(text: str) -> str:
+    """The text with half characters (`\\ud800` in JSON) replaced: no store takes them."""
+    return text.encode("utf-8", "replace").decode()

@@ -42,12 +42,12 @@ button { font: inherit; margin-top: 1rem; padding: .5rem 1.5rem; border: 0; bord
 """
 
 
-@routes.route(_THANKS, methods=["GET"])
+@routes.route(_THANKS, methods=["GET"], content_types=ANY_TYPE)
 def thanks() -> Response:
     return _page("Thank you", "<p>Your description of the crash has been sent.</p>")
 
 
-@routes.route(f"{_PATH}/{{crash_id}}", methods=["GET"])
+@routes.route(f"{_PATH}/{{crash_id}}", methods=["GET"], content_types=ANY_TYPE)
 def show_form(crash_id: str) -> Response:
     """The form; `?comment=` is what the description begins with."""
     try:

@@ -204,6 +204,8 @@ def get_crash(app_id: str, crash_id: str) -> Response:
     received = services().crashes.payload(report_id)
     if wanted == "log" and received.door in MINIDUMP_DOORS:
         return text_answer(as_text(services().reader.report(received)))
+    if wanted == "text" and not received.description:
+        return text_answer(services().feedback.text(report_id))
     return text_answer(_as_sent(received.log if wanted == "log" else received.description))
 
 

@@ -14,6 +14,7 @@ from chalice.app import Request
 from chalicelib import clock
 from chalicelib.errors import FormatError, InvalidRequest, PayloadTooLarge
 from chalicelib.formats import bounded_json
+from chalicelib.formats.text import storable
 from chalicelib.forms import Form, Part
 from chalicelib.handlers.common import Incoming, incoming, services
 from chalicelib.minidump_payload import (
@@ -114,16 +115,11 @@ def _extra(part: Part) -> dict[str, str] | None:
         said = bounded_json.read_object(part.text.strip())[0]
     except FormatError:
         return None
-    return {_sound(name): _text(value) for name, value in said.items() if value is not None}
+    return {storable(name): _text(value) for name, value in said.items() if value is not None}
 
 
 def _text(value: object) -> str:
-    return _sound(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _sound(text: str) -> str:
-    """Text that can be stored: JSON may hold half a character (`\\ud800`)."""
-    return text.encode("utf-8", "replace").decode()
+    return storable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _is_json(part: Part) -> bool:

@@ -44,13 +44,13 @@ def post_crash_only() -> Response:
 # --- downloads, by the links that the API gives -------------------------------
 
 
-@routes.route(f"{_POST}/{{crash_id}}/minidump", methods=["GET"])
+@routes.route(f"{_POST}/{{crash_id}}/minidump", methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def download_minidump(crash_id: str) -> Response:
     return _download(identifier(crash_id), "minidump")
 
 
-@routes.route(f"{_POST}/{{crash_id}}/archive", methods=["GET"])
+@routes.route(f"{_POST}/{{crash_id}}/archive", methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def download_archive(crash_id: str) -> Response:
     return _download(identifier(crash_id), "archive")
@@ -68,7 +68,7 @@ def _download(crash_id: int, kind: Kind) -> Response:
 # --- reading -------------------------------------------------------------
 
 
-@routes.route(_CRASHES, methods=["GET"])
+@routes.route(_CRASHES, methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def list_crashes() -> Response:
     """The crashes of every app that the caller may read, oldest first."""
@@ -91,7 +91,7 @@ def list_crashes() -> Response:
     )
 
 
-@routes.route(f"{_CRASHES}/{{crash_id}}", methods=["GET"])
+@routes.route(f"{_CRASHES}/{{crash_id}}", methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def get_crash(crash_id: str) -> Response:
     """One crash, with its stacks; of one that waits to be processed what is known already."""

@@ -64,7 +64,7 @@ class CrashQueries:
         if self.dead_letter(report_id) is not None:
             return False
         try:
-            return payload.read(self._blobs, keys.raw_blob(report_id)).app_id == app_id
+            return payload.read_as_stored(self._blobs, keys.raw_blob(report_id)).app_id == app_id
         except (BlobNotFound, FormatError):
             return False
 

@@ -18,6 +18,7 @@ from chalicelib.storage.ports import (
     Check,
     ConditionFailed,
     Delete,
+    Fetched,
     Index,
     Item,
     Key,
@@ -233,8 +234,13 @@ class CountingBlobs(_Counting[BlobCounts]):
         self._add(sizes=1)
         return self._inner.size(key)
 
-    def delete(self, key: str) -> None:
-        self._inner.delete(key)
+    def fetch(self, key: str, *, length: int) -> Fetched:
+        fetched = self._inner.fetch(key, length=length)
+        self._add(gets=1, bytes_read=len(fetched.data))
+        return fetched
+
+    def delete(self, key: str, *, version: str | None = None) -> None:
+        self._inner.delete(key, version=version)
         self._add(deletes=1)
 
     def keys(self, prefix: str) -> Iterator[str]:

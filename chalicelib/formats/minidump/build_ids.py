@@ -65,6 +65,8 @@ def code_id(os: OsName, time_stamp: int, size: int, build: BuildId | None) -> st
 
 
 def _debug_id(guid: bytes, age: int) -> str:
+    if not any(guid):
+        return ""  # what writers put where a module has no id: it would match every such module
     return f"{UUID(bytes_le=guid).hex.upper()}{age:x}"
 
 

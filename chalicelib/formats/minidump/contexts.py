@@ -84,9 +84,8 @@ def read_context(dump: DumpBytes, offset: int, size: int, cpu: Cpu | None) -> Co
         return None
     layout = _layout(dump, offset, size, cpu)
     if layout is None:
-        raise Damaged(
-            f"the context at byte {offset} ({size} bytes) is none of {cpu or 'a known CPU'}"
-        )
+        whose = f"no {cpu} context" if cpu else "no context of a known CPU"
+        raise Damaged(f"what lies at byte {offset} ({size} bytes) is {whose}")
     if layout.begin + layout.record.size > size:
         raise Damaged(f"the context at byte {offset} has {size} bytes only")
     values = dump.fields(layout.record, offset + layout.begin)
@@ -94,16 +93,25 @@ def read_context(dump: DumpBytes, offset: int, size: int, cpu: Cpu | None) -> Co
 
 
 def _layout(dump: DumpBytes, offset: int, size: int, cpu: Cpu | None) -> _Layout | None:
-    """The first layout whose flags are set. Without a system info, the size must be its own."""
+    """The first layout whose flags are set, else the first of the CPU if no CPU's flags are.
+
+    Without a system info, the size must be the layout's own.
+    """
+    unflagged = None
     for layout in _LAYOUTS:
         if cpu is None:
             if size != layout.size:
                 continue
         elif layout.cpu != cpu and (layout.cpu, cpu) != ("x86", "amd64"):
             continue
-        if layout.flags_at + 4 > size or (layout.flags == _ARM64_OLD and size != layout.size):
+        # The flags of AMD64 do not come first: only its size says that they are flags.
+        if size < (layout.size if layout.flags_at else 4):
+            continue
+        if layout.flags == _ARM64_OLD and size != layout.size:
             continue
         flags = dump.uint32(offset + layout.flags_at)
-        if flags & layout.flags or (layout.cpu == cpu and not flags & _CPU_BITS):
+        if flags & layout.flags:
             return layout
-    return None
+        if layout.cpu == cpu and not flags & _CPU_BITS:
+            unflagged = unflagged or layout
+    return unflagged

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 OsName = Literal["windows", "macos", "ios", "linux", "android", "fuchsia", "other"]
 Cpu = Literal["x86", "amd64", "arm", "arm64", "other"]
@@ -165,6 +166,10 @@ class Minidump:
 
     The main module is the first. `threads` has the one that wrote the dump too
     (`dump_thread_id`): a debugger does not walk it, as its state was in flux.
+    `annotations` are what the app told Crashpad of the process, comments, and what macOS'
+    libraries left; a module's own are with it. `mappings` come from /proc/PID/maps, on Windows
+    from the memory info list. `linux_distribution` has `id`, `release`, `codename`,
+    `description`, as far as known; `auxiliary_vector` is by the names of getauxval(3).
     `unread` lists streams that are damaged, in plain words; the others are good.
     """
 
@@ -182,6 +187,10 @@ class Minidump:
     crashed_at: datetime | None = None
     process_started_at: datetime | None = None
     annotations: tuple[tuple[str, str], ...] = ()
+    crashpad_report_id: UUID | None = None
+    crashpad_client_id: UUID | None = None
     assertion: str | None = None
     linux_distribution: Mapping[str, str] = field(default_factory=dict)
+    command_line: tuple[str, ...] = ()
+    auxiliary_vector: Mapping[str, int] = field(default_factory=dict)
     unread: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """The caller of a frame by its frame pointer, in each CPU's convention.
 
 Source: `GetCallerByFramePointerRecovery` (amd64), `GetCallerByEBPAtBase` (x86)
-and `GetCallerByFramePointer` (arm, arm64) in Breakpad's stack walkers.
+and `GetCallerByFramePointer` (arm of iOS, arm64) in Breakpad's stack walkers.
 """
 
 from __future__ import annotations
@@ -55,19 +55,51 @@ def x86_caller(state: FrameState, stack: StackMemory, code: CodeMap) -> FrameSta
     return caller
 
 
-def ios_arm_caller(state: FrameState, machine: Machine, stack: StackMemory) -> FrameState | None:
-    """A frame record of two words, the caller's frame pointer and the return address of the
-    caller; the frame's own return address is in the link register."""
-    if machine.fp not in state.known:
-        return None
-    return _by_link_register(state, machine, stack)
-
-
 def arm_caller(
-    state: FrameState, machine: Machine, stack: StackMemory, code: CodeMap
+    state: FrameState, machine: Machine, stack: StackMemory, code: CodeMap, strip: PointerStrip
 ) -> FrameState | None:
-    """The same for other systems, where r11 often is no frame pointer: only a record that looks
-    right in every word is taken.
+    """A frame record of two words, the caller's frame pointer and the return address above it.
+
+    Of the crashed frame, the return address is in the link register until the
+    function has made a record of its own; so that register is believed first,
+    as in Breakpad, unless the record says the same, which shows that it is the
+    frame's own. Further out, Breakpad gives a frame twice where unwind data led
+    to it, as the link register then still leads into the frame itself.
+    """
+    link_name = "x30" if machine is ARM64 else "lr"
+    frame_pointer = state.registers.get(machine.fp)
+    if frame_pointer is None:
+        return None
+    record = _record(frame_pointer, machine, stack)
+    if record is None:
+        return None
+    pushed, return_address = record[0], strip(record[1])
+    above = frame_pointer + 2 * machine.word if frame_pointer else state.registers[machine.sp]
+    link = state.registers.get(link_name) if state.trust in _LINKED else None
+    if link is not None and link_name in state.known:
+        if state.trust == "context" and link == return_address:
+            return _moved(state, machine, link, above, pushed)
+        caller = _moved(state, machine, link, above, pushed)
+        caller.registers[link_name] = return_address
+        caller.known |= {link_name}
+        return caller
+    if machine.fp not in state.known and frame_pointer < state.registers[machine.sp]:
+        return None
+    return (
+        _moved(state, machine, return_address, above, pushed)
+        if (code.is_return_address(return_address))
+        else None
+    )
+
+
+# In these frames a known link register leads to the caller.
+_LINKED = frozenset(("context", "frame_pointer"))
+
+
+def plausible_arm_caller(
+    state: FrameState, machine: Machine, stack: StackMemory, code: CodeMap, strip: PointerStrip
+) -> FrameState | None:
+    """The same where compilers often use r11 for something else: every word must look right.
 
     Breakpad goes straight to the search there, which finds such a record's
     return address too, unless something older lies before it.
@@ -75,60 +107,25 @@ def arm_caller(
     frame_pointer = state.registers.get(machine.fp, 0)
     if machine.fp not in state.known or frame_pointer < state.registers[machine.sp]:
         return None
-    pushed, return_address = stack.read(frame_pointer), stack.read(frame_pointer + 4)
-    if pushed is None or return_address is None or not code.is_return_address(return_address):
+    record = _record(frame_pointer, machine, stack)
+    if record is None or not code.is_return_address(record[1]):
         return None
+    pushed = record[0]
     if pushed and (pushed <= frame_pointer or pushed % 4 or stack.read(pushed) is None):
         return None
-    return _moved(state, machine, return_address, frame_pointer + 8, pushed)
+    caller = arm_caller(state, machine, stack, code, strip)
+    if caller and code.is_return_address(caller.registers[machine.ip]):
+        return caller
+    return _moved(state, machine, record[1], frame_pointer + 8, pushed)
 
 
-def arm64_caller(
-    state: FrameState, callee: FrameState | None, stack: StackMemory, strip: PointerStrip
-) -> FrameState | None:
-    """As on iOS, with pointer authentication codes taken off; `callee` is the frame that `state`
-    called, whose record holds the link register where unwind data did not give it."""
-    if "x30" not in state.known:
-        _restore_link_register(state, callee, stack, strip)
-    return _by_link_register(state, ARM64, stack, strip)
-
-
-def _restore_link_register(
-    state: FrameState, callee: FrameState | None, stack: StackMemory, strip: PointerStrip
-) -> None:
-    frame_pointer = state.registers.get("x29", 0)
-    if callee is None or frame_pointer <= state.registers["sp"]:
-        return
-    record = callee.registers.get("x29", 0)
-    # Only where the frame record agrees with the unwind data.
-    if not record or stack.read(record) != frame_pointer:
-        return
-    link = stack.read(record + 8)
-    if link is not None:
-        state.registers["x30"] = strip(link)
-
-
-def _by_link_register(
-    state: FrameState, machine: Machine, stack: StackMemory, strip: PointerStrip | None = None
-) -> FrameState | None:
-    link_name = "x30" if machine is ARM64 else "lr"
-    frame_pointer = state.registers.get(machine.fp, 0)
-    return_address = state.registers.get(link_name)
-    if return_address is None:
-        return None
-    pushed: int | None = 0
-    link: int | None = 0
-    above = state.registers[machine.sp]
-    if frame_pointer:
-        pushed = stack.read(frame_pointer)
-        link = stack.read(frame_pointer + machine.word)
-        above = frame_pointer + 2 * machine.word
-        if pushed is None or link is None:
-            return None
-    caller = _moved(state, machine, return_address, above, pushed or 0)
-    caller.registers[link_name] = strip(link or 0) if strip else link or 0
-    caller.known |= {link_name}
-    return caller
+def _record(frame_pointer: int, machine: Machine, stack: StackMemory) -> tuple[int, int] | None:
+    """What a frame pointer points to; two zeros for the one that ends the chain."""
+    if not frame_pointer:
+        return 0, 0
+    pushed = stack.read(frame_pointer)
+    return_address = stack.read(frame_pointer + machine.word)
+    return None if pushed is None or return_address is None else (pushed, return_address)
 
 
 def _moved(state: FrameState, machine: Machine, ip: int, sp: int, fp: int) -> FrameState:

@@ -9,7 +9,7 @@ Registers go by the names that call frame information uses for them (`$rip`,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from chalicelib.formats.minidump.dump import Cpu
@@ -18,7 +18,11 @@ from chalicelib.formats.minidump.dump import Cpu
 @dataclass(frozen=True, slots=True)
 class Machine:
     """A CPU. `word` is the bytes of an address; `call_size` how far before its return address a
-    call is looked up; `kept` are the registers that a called function leaves as they were."""
+    call is looked up; `kept` are the registers that a called function leaves as they were.
+
+    `shows_call`: a caller's frame is shown at its call, as Breakpad does on ARM, and not at the
+    return address.
+    """
 
     cpu: Cpu
     word: int
@@ -29,6 +33,7 @@ class Machine:
     kept: tuple[str, ...]
     known: frozenset[str]
     renamed: Mapping[str, str]
+    shows_call: bool = False
 
     @property
     def mask(self) -> int:
@@ -69,14 +74,14 @@ AMD64: Final = Machine(
 ARM: Final = Machine(
     "arm", 4, "pc", "sp", "r11", 2,
     tuple(f"r{number}" for number in range(4, 12)), _ARM_NAMES,
-    {"fp": "r11", "r13": "sp", "r14": "lr", "r15": "pc"},
+    {"fp": "r11", "r13": "sp", "r14": "lr", "r15": "pc"}, shows_call=True,
 )  # fmt: skip
 # Apple's calling convention for 32 bits keeps the frame pointer elsewhere.
-IOS_ARM: Final = Machine("arm", 4, "pc", "sp", "r7", 2, ARM.kept, _ARM_NAMES, ARM.renamed)
+IOS_ARM: Final = replace(ARM, fp="r7")
 ARM64: Final = Machine(
     "arm64", 8, "pc", "sp", "x29", 4,
     tuple(f"x{number}" for number in range(19, 30)), _ARM64_NAMES,
-    {"fp": "x29", "lr": "x30", "x31": "sp", "x32": "pc"},
+    {"fp": "x29", "lr": "x30", "x31": "sp", "x32": "pc"}, shows_call=True,
 )  # fmt: skip
 
 _MACHINES: Mapping[str, Machine] = {"x86": X86, "amd64": AMD64, "arm": ARM, "arm64": ARM64}

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from struct import Struct
 
 from chalicelib.formats.minidump.directory import Stream
-from chalicelib.formats.minidump.dump_bytes import DumpBytes, decode_utf16
+from chalicelib.formats.minidump.dump_bytes import DumpBytes, decode_utf8, decode_utf16
+from chalicelib.formats.minidump.limits import MAX_ANNOTATION_BYTES
 
 _MISC = Struct("<4I")
 _HAS_PROCESS_ID, _HAS_PROCESS_TIMES = 1, 2
@@ -75,3 +76,9 @@ def read_assertion(dump: DumpBytes, stream: Stream) -> str:
     if line:
         text += f" at line {line}"
     return text
+
+
+def read_comment(dump: DumpBytes, stream: Stream, *, is_utf16: bool) -> str:
+    """A comment stream: text of the app that called MiniDumpWriteDump."""
+    text = dump.part(stream.offset, stream.size)[:MAX_ANNOTATION_BYTES]
+    return decode_utf16(text[: len(text) & ~1]) if is_utf16 else decode_utf8(text)

@@ -7,20 +7,35 @@ memory, and the dumped memory is not copied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from chalicelib.errors import FormatError
+from chalicelib.formats.minidump.crashpad import CrashpadInfo, read_crashpad_info
 from chalicelib.formats.minidump.directory import Kind, Stream, read_directory
 from chalicelib.formats.minidump.dump import (
     Cpu,
+    DumpModule,
     ExceptionRecord,
     Memory,
+    MemoryMapping,
     Minidump,
+    OsName,
     SystemInfo,
     ThreadDump,
 )
 from chalicelib.formats.minidump.dump_bytes import Damaged, DumpBytes, Notes
+from chalicelib.formats.minidump.linux import (
+    read_auxiliary_vector,
+    read_command_line,
+    read_cpu_model,
+    read_distribution,
+    read_maps,
+    read_process_id,
+)
+from chalicelib.formats.minidump.mac_crash_info import read_mac_crash_info
 from chalicelib.formats.minidump.memory import (
     read_memory_64_list,
     read_memory_info,
@@ -34,6 +49,7 @@ from chalicelib.formats.minidump.process_info import (
     ProcessInfo,
     read_assertion,
     read_breakpad_info,
+    read_comment,
     read_misc_info,
 )
 from chalicelib.formats.minidump.system_info import read_system_info
@@ -80,35 +96,87 @@ class _Reader:
             if Kind.SYSTEM_INFO not in self._directory.streams:
                 notes.add("system info", "the dump has none")
             system = SystemInfo("other", _cpu_of(exception, raw_threads))
-        os = system.os
         breakpad = self._read(Kind.BREAKPAD_INFO, lambda at: read_breakpad_info(dump, at))
         breakpad = breakpad or BreakpadInfo()
         process = self._read(Kind.MISC_INFO, lambda at: read_misc_info(dump, at)) or ProcessInfo()
-        modules = self._read(Kind.MODULE_LIST, lambda at: read_modules(dump, at, os, notes)) or ()
-        unloaded_modules = self._read(
-            Kind.UNLOADED_MODULE_LIST, lambda at: read_unloaded_modules(dump, at, notes)
-        )
+        crashpad = self._read(Kind.CRASHPAD_INFO, lambda at: read_crashpad_info(dump, at, notes))
+        crashpad = crashpad or CrashpadInfo()
         names = self._read(Kind.THREAD_NAME_LIST, lambda at: read_thread_names(dump, at, notes))
         memory = self._memory(raw_threads)
-        mappings = self._read(Kind.MEMORY_INFO_LIST, lambda at: read_memory_info(dump, at, notes))
         threads = _threads(raw_threads, names or {}, memory)
         return Minidump(
-            system=system,
+            system=replace(system, cpu_model=self._cpu_model()),
             threads=threads,
             crash_thread=_crash_thread(threads, exception, breakpad.requesting_thread_id),
             exception=exception,
-            modules=without_duplicates(module for module in modules if module),
-            unloaded_modules=unloaded_modules or (),
+            modules=self._modules(system.os, crashpad),
+            unloaded_modules=self._read(
+                Kind.UNLOADED_MODULE_LIST, lambda at: read_unloaded_modules(dump, at, notes)
+            )
+            or (),
             memory=memory,
-            mappings=mappings or (),
+            mappings=self._mappings(),
             requesting_thread_id=breakpad.requesting_thread_id,
             dump_thread_id=breakpad.dump_thread_id,
-            process_id=process.process_id,
+            process_id=self._process_id() if process.process_id is None else process.process_id,
             crashed_at=self._directory.written_at,
             process_started_at=process.started_at,
+            annotations=(*crashpad.annotations, *self._other_annotations()),
+            crashpad_report_id=crashpad.report_id,
+            crashpad_client_id=crashpad.client_id,
             assertion=self._read(Kind.ASSERTION_INFO, lambda at: read_assertion(dump, at)),
+            linux_distribution=self._read(
+                Kind.LINUX_LSB_RELEASE, lambda at: read_distribution(dump, at)
+            )
+            or {},
+            command_line=self._read(Kind.LINUX_COMMAND_LINE, lambda at: read_command_line(dump, at))
+            or (),
+            auxiliary_vector=self._auxiliary_vector(system.cpu),
             unread=notes.texts,
         )
+
+    def _modules(self, os: OsName, crashpad: CrashpadInfo) -> tuple[DumpModule, ...]:
+        modules = self._read(
+            Kind.MODULE_LIST, lambda at: read_modules(self._dump, at, os, self._notes)
+        )
+        return without_duplicates(
+            replace(module, annotations=crashpad.modules.get(place, ()))
+            if place in crashpad.modules
+            else module
+            for place, module in enumerate(modules or ())
+            if module
+        )
+
+    def _mappings(self) -> tuple[MemoryMapping, ...]:
+        dump, notes = self._dump, self._notes
+        return (
+            self._read(Kind.LINUX_MAPS, lambda at: read_maps(dump, at, notes))
+            or self._read(Kind.MEMORY_INFO_LIST, lambda at: read_memory_info(dump, at, notes))
+            or ()
+        )
+
+    def _other_annotations(self) -> Iterator[tuple[str, str]]:
+        dump, notes = self._dump, self._notes
+        for kind, is_utf16 in ((Kind.COMMENT_A, False), (Kind.COMMENT_W, True)):
+            comment = self._read(kind, partial(read_comment, dump, is_utf16=is_utf16))
+            if comment:
+                yield "comment", comment
+        said = self._read(Kind.MAC_CRASH_INFO, lambda at: read_mac_crash_info(dump, at, notes))
+        yield from said or ()
+
+    def _cpu_model(self) -> str | None:
+        return self._read(Kind.LINUX_CPU_INFO, lambda at: read_cpu_model(self._dump, at))
+
+    def _process_id(self) -> int | None:
+        return self._read(Kind.LINUX_PROC_STATUS, lambda at: read_process_id(self._dump, at))
+
+    def _auxiliary_vector(self, cpu: Cpu) -> Mapping[str, int]:
+        is_64_bit = cpu in {"amd64", "arm64"}
+        values = self._read(
+            Kind.LINUX_AUXV,
+            lambda at: read_auxiliary_vector(self._dump, at, is_64_bit=is_64_bit),
+        )
+        return values or {}
 
     def _read(self, kind: Kind, read_stream: Callable[[Stream], _Value]) -> _Value | None:
         stream = self._directory.streams.get(kind)

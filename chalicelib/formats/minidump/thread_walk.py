@@ -103,7 +103,7 @@ class ThreadWalk:
             code = state.code
             module = code.module if code else None
             name = file_name(module.code_file) if module else None
-            address = state.registers[machine.ip]
+            address = state.looked_up if machine.shows_call else state.registers[machine.ip]
             offset = address - code.start if code else None
             # The last one is the function that was compiled; those before were put into it.
             inlined_until = len(state.locations) - 1

@@ -97,7 +97,7 @@ class Unwinder:
             )
         return (
             self._by_cfi(state, machine, stack)
-            or self._by_frame_pointer(states, machine, stack)
+            or self._by_frame_pointer(state, machine, stack)
             or scanning.caller(state, machine, stack, self._code)
         )
 
@@ -118,21 +118,20 @@ class Unwinder:
         return caller
 
     def _by_frame_pointer(
-        self, states: list[FrameState], machine: Machine, stack: StackMemory
+        self, state: FrameState, machine: Machine, stack: StackMemory
     ) -> FrameState | None:
-        state = states[-1]
         if machine.cpu == "amd64":
             if self._os != "windows":
                 return frame_pointers.amd64_caller(state, stack)
             # No compiler for 64-bit Windows makes frames that rbp could tell of; but functions
             # that call nothing and save nothing have no unwind data there.
             return self._leaf_caller(state, machine, stack) if state.trust == "context" else None
-        if machine.cpu == "arm64":
-            callee = states[-2] if len(states) > 1 else None
-            return frame_pointers.arm64_caller(state, callee, stack, self._strip)
-        if self._os == "ios":
-            return frame_pointers.ios_arm_caller(state, machine, stack)
-        return frame_pointers.arm_caller(state, machine, stack, self._code)
+        by_record = (
+            frame_pointers.arm_caller
+            if machine.cpu == "arm64" or self._os == "ios"
+            else frame_pointers.plausible_arm_caller
+        )
+        return by_record(state, machine, stack, self._code, self._strip)
 
     def _jumper(self, state: FrameState, machine: Machine, stack: StackMemory) -> FrameState | None:
         """Who called through a bad pointer: a return address is where a call leaves it, and

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
@@ -142,8 +143,15 @@ class MinidumpBuilder:
 
     def stream(self, kind: int, data: bytes) -> Self:
         """A stream of any kind, byte for byte."""
-        self._streams.append((int(kind), len(data), self._put(data)))
+        self._streams.append((int(kind), len(data), self.put(data)))
         return self
+
+    def put(self, data: bytes) -> int:
+        """Bytes of no stream; where they came to lie, a multiple of 8 bytes from the beginning."""
+        self._body += bytes(-len(self._body) % 8)
+        offset = len(self._body)
+        self._body += data
+        return offset
 
     def thread(
         self,
@@ -162,10 +170,10 @@ class MinidumpBuilder:
         size, at = 0, 0
         if registers is not None:
             record = context(cpu, registers, context_extra)
-            size, at = len(record), self._put(record)
+            size, at = len(record), self.put(record)
         if stack_start is None:
             stack_start = (registers or {}).get(STACK_POINTERS[cpu], 0)
-        stack_at = self._put(stack) if stack else 0
+        stack_at = self.put(stack) if stack else 0
         self._threads.append(
             struct.pack(
                 "<4IQQ4I", thread_id, 0, 0, 0, 0, stack_start, len(stack), stack_at, size, at
@@ -192,7 +200,7 @@ class MinidumpBuilder:
         size, at = 0, 0
         if registers is not None:
             record = context(cpu or self._cpu, registers)
-            size, at = len(record), self._put(record)
+            size, at = len(record), self.put(record)
         padded = [*parameters, *([0] * (15 - len(parameters)))]
         return self.stream(
             Kind.EXCEPTION,
@@ -249,9 +257,9 @@ class MinidumpBuilder:
                 self._text16(name),
                 *info,
                 len(record),
-                self._put(record) if record else 0,
+                self.put(record) if record else 0,
                 len(misc),
-                self._put(misc) if misc else 0,
+                self.put(misc) if misc else 0,
             )
         )
         return self
@@ -262,7 +270,7 @@ class MinidumpBuilder:
 
     def memory(self, start: int, data: bytes) -> Self:
         """Memory of the 32-bit list."""
-        self._memory.append((start, len(data), self._put(data)))
+        self._memory.append((start, len(data), self.put(data)))
         return self
 
     def memory64(self, start: int, data: bytes) -> Self:
@@ -317,11 +325,11 @@ class MinidumpBuilder:
                 *self._dictionary(said.simple),
                 *self._objects(said.objects),
             )
-            links += struct.pack("<3I", place, len(info), self._put(info))
+            links += struct.pack("<3I", place, len(info), self.put(info))
         links_size = links_at = 0
         if modules:
             listed = struct.pack("<I", len(modules)) + links
-            links_size, links_at = len(listed), self._put(listed)
+            links_size, links_at = len(listed), self.put(listed)
         return self.stream(
             Kind.CRASHPAD_INFO,
             struct.pack("<I", 1)
@@ -331,7 +339,11 @@ class MinidumpBuilder:
         )
 
     def build(self) -> bytes:
-        """The dump. The lists, then the directory, come last, as their sizes are known then."""
+        """The dump so far; the builder may go on after it."""
+        return deepcopy(self)._finished()
+
+    def _finished(self) -> bytes:
+        """The lists, then the directory, come last, as their sizes are known then."""
         if self._threads:
             self._list(Kind.THREAD_LIST, self._threads)
         if self._names:
@@ -350,11 +362,11 @@ class MinidumpBuilder:
             head = struct.pack("<IIQ", 16, 48, len(self._memory_info))
             self.stream(Kind.MEMORY_INFO_LIST, head + b"".join(self._memory_info))
         if self._memory64:
-            data_at = self._put(b"".join(data for _, data in self._memory64))
+            data_at = self.put(b"".join(data for _, data in self._memory64))
             head = struct.pack("<2Q", len(self._memory64), data_at)
             ranges = b"".join(struct.pack("<2Q", at, len(data)) for at, data in self._memory64)
             self.stream(Kind.MEMORY_64_LIST, head + ranges)
-        directory = self._put(b"".join(struct.pack("<3I", *entry) for entry in self._streams))
+        directory = self.put(b"".join(struct.pack("<3I", *entry) for entry in self._streams))
         written_at = int(WRITTEN_AT.timestamp())
         header = (b"MDMP", 0xA793, len(self._streams), directory, 0, written_at, 0)
         struct.pack_into("<4sIIIIIQ", self._body, 0, *header)
@@ -363,19 +375,12 @@ class MinidumpBuilder:
     def _list(self, kind: Kind, records: Sequence[bytes]) -> None:
         self.stream(kind, struct.pack("<I", len(records)) + b"".join(records))
 
-    def _put(self, data: bytes) -> int:
-        """Where the data came to lie, a multiple of 8 bytes from the beginning."""
-        self._body += bytes(-len(self._body) % 8)
-        offset = len(self._body)
-        self._body += data
-        return offset
-
     def _text16(self, text: str) -> int:
         encoded = text.encode("utf-16-le")
-        return self._put(struct.pack("<I", len(encoded)) + encoded + b"\0\0")
+        return self.put(struct.pack("<I", len(encoded)) + encoded + b"\0\0")
 
     def _text8(self, text: bytes) -> int:
-        return self._put(struct.pack("<I", len(text)) + text + b"\0")
+        return self.put(struct.pack("<I", len(text)) + text + b"\0")
 
     def _dictionary(self, entries: Mapping[str, str]) -> tuple[int, int]:
         if not entries:
@@ -403,7 +408,7 @@ class MinidumpBuilder:
 
     def _counted(self, count: int, records: bytes) -> tuple[int, int]:
         data = struct.pack("<I", count) + records
-        return len(data), self._put(data)
+        return len(data), self.put(data)
 
 
 def directory_entry(raw: bytes, kind: int) -> int:
