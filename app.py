@@ -2,6 +2,7 @@
 
 from chalicelib.handlers import (
     breakpad,
+    breakpad_symbols,
     crash_details,
     hockeyapp,
     omaha,
@@ -25,5 +26,6 @@ app.register_blueprint(omaha.routes)
 app.register_blueprint(omaha_symbols.routes)
 app.register_blueprint(crash_details.routes)
 app.register_blueprint(breakpad.routes)
+app.register_blueprint(breakpad_symbols.routes)
 app.register_blueprint(sentry.routes)
 app.register_blueprint(partycrasher.routes)

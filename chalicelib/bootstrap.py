@@ -29,6 +29,7 @@ from chalicelib.queries.searchable import DocumentReader
 from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
 from chalicelib.uploads import Uploads
@@ -68,6 +69,7 @@ class Services:
     reader: Reader
     symbols: Symbols
     versions: Versions
+    symbol_uploads: SymbolUploads
     missing_symbols: MissingSymbolsQueries
     symbol_lists: SymbolLists
 
@@ -132,6 +134,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         reader=reader,
         symbols=symbols,
         versions=Versions(table, ids),
+        symbol_uploads=SymbolUploads(table, blobs, symbols),
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
     )

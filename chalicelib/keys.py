@@ -47,6 +47,7 @@ and everything that a known crash needs is found by exact keys.
 | symbol files of a scope, how many | `symbolfiles#SCOPE` | `totals` | |
 | symbol file, where it is by its id | `symbolfile#ID` | `file` | |
 | mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
+| place for a symbol file that is being sent | `symbolupload#DIGEST` | `upload` | |
 | dead letter | `deadletters#SHARD` | `ID` | |
 """
 
@@ -60,6 +61,7 @@ DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each rep
 DEADLETTER_SHARDS = 8
 
 LANDING_PREFIX = "dumps/"
+SYMBOL_UPLOADS = "symbol-uploads/"
 
 
 def app(app_id: str) -> Key:
@@ -248,6 +250,11 @@ def landings_of_app(app_id: str) -> tuple[str, ...]:
     return tuple(f"{kind}#{app_id}#{digit}" for kind in kinds for digit in "0123456789abcdef")
 
 
+def symbol_upload(digest: str) -> Key:
+    """By the hash of the key that opens it."""
+    return Key(f"symbolupload#{digest}", "upload")
+
+
 def symbols_of_build(scope: str, debug_id: str, sha256: str) -> Key:
     """A symbol file among those of its build; there are a few, such as a program's and its PDB."""
     return Key(f"symbols#{scope}#{debug_id}", sha256)
@@ -325,6 +332,15 @@ def download_blobs(report_id: int) -> tuple[str, ...]:
 def dump_blob(report_id: int) -> str:
     """Where the dump of a report lies that came straight to the store."""
     return f"kept/{report_id & 0xFF:02x}/{report_id}.dmp"
+
+
+def symbol_upload_blob(digest: str) -> str:
+    """Where a symbol file waits until its sender has completed the upload."""
+    return f"{SYMBOL_UPLOADS}{digest}"
+
+
+def symbol_upload_of_blob(blob_key: str) -> Key:
+    return symbol_upload(blob_key.removeprefix(SYMBOL_UPLOADS))
 
 
 def landing_blob(app_id: str, name: str) -> str:

@@ -397,3 +397,21 @@ class SymbolFile(_Record):
     def item_by_id(self) -> Item:
         key = self.key()
         return _placed(keys.symbol_file(self.file_id), {"build_pk": key.pk, "build_sk": key.sk})
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolUpload(_Record):
+    """A place for a symbol file that is being sent, open until `expires_at`."""
+
+    digest: str
+    app_id: str
+    expires_at: int
+
+    def key(self) -> Key:
+        return keys.symbol_upload(self.digest)
+
+    def blob(self) -> str:
+        return keys.symbol_upload_blob(self.digest)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())

@@ -112,6 +112,7 @@ class Resymbolication:
 
     def _read_anew(self, task: ReadAnew) -> None:
         """The reports of one group, the oldest first; what takes too long goes on in a message."""
+        self._services.symbols.look_again()  # what came may be known here as missing
         regrouping = Regrouping(self._services, task.app_id)
         until = time.monotonic() + self._work_s
         stacks = set(task.stacks)

@@ -82,6 +82,25 @@ def register(
         else:
             answer(False, {}, map(_line, files))
 
+    @symbols.command("missing")
+    @click.option("--app", "app_id", default=None, help="Of this app (default: of each).")
+    @data
+    @as_json_option
+    def missing(app_id: str | None, data: str | None, as_json: bool) -> None:
+        """Builds whose symbols crashes lack, those first from which most crashes would gain."""
+        services = open_services(data)
+        apps = [services.accounts.app(app_id)] if app_id else list(services.accounts.apps())
+        found = [
+            (entry.crashes, entry.module.debug_id, entry.module.debug_file, app.app_id)
+            for app in apps
+            for entry in services.missing_symbols.of_app(app.app_id)
+        ]
+        found.sort(key=lambda entry: -entry[0])
+        names = ("crashes", "debug_id", "debug_file", "app_id")
+        told = [dict(zip(names, entry, strict=True)) for entry in found]
+        lines = (f"{crashes:>8}  {'  '.join(rest)}" for crashes, *rest in found)
+        answer(as_json, {"missing": told}, lines)
+
     @symbols.command("delete")
     @click.argument("symbol_id", type=click.IntRange(min=1))
     @data

@@ -30,3 +30,6 @@ class TtlCache(Generic[K, V]):
         if len(self._entries) >= _MAX_ENTRIES:
             self._entries.clear()
         self._entries[key] = (self._now() + self._ttl_s, value)
+
+    def clear(self) -> None:
+        self._entries.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import stat
@@ -13,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib import bootstrap, clock, keys, payload
+from chalicelib import bootstrap, clock, keys, payload, user_commands
 from chalicelib.bootstrap import Services
 from chalicelib.cli import main
 from chalicelib.config import Settings
 from chalicelib.payload import Payload
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.ports import Update
+from chalicelib.users import USER_SCOPES
 from tests.crashes import ANDROID_EXAMPLE, android_log
 from tests.server import ROOT
 
@@ -94,6 +96,64 @@ def test_a_token_opens_what_it_was_made_for(command: Command, opened: Services) 
     token = command.json("token", "create", "--app", app_id, "--scope", "read")["token"]
     known = opened.accounts.authenticate(token)
     assert (known.scope, known.app_id) == ("read", app_id)
+
+
+# --- users ----------------------------------------------------------------
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+def test_a_user_is_made_with_the_password_from_standard_input_listed_and_removed(
+    command: Command, opened: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app_id = command.make_app()
+    typed(monkeypatch, "open sesame\nand more\n")
+    made = command.json("user", "create", "Jo@example.com", "--app", app_id)
+    assert made.pop("created_at") > "2026"
+    assert made == {"email": "jo@example.com", "scope": "write", "apps": [app_id]}
+    assert opened.users.authenticate("jo@example.com", "open sesame").app_ids == [app_id]
+    typed(monkeypatch, "open sesame")
+    status, out, err = command("user", "create", "ann@example.com", "--scope", "read")
+    assert (status, out, err) == (0, "ann@example.com  read  all apps\n", "")
+    users = command.json("user", "list")["users"]
+    assert [(user["email"], user["apps"]) for user in users] == [
+        ("ann@example.com", None),
+        ("jo@example.com", [app_id]),
+    ]
+    assert command.json("user", "remove", "ann@example.com") == {"removed": "ann@example.com"}
+    assert command("user", "list")[1] == f"jo@example.com  write  {app_id}\n"
+    assert command("user", "remove", "ann@example.com")[0] == 2
+
+
+@pytest.mark.parametrize("password", ["", "\n", "1234567\n", "x" * 5000])
+def test_a_password_that_is_empty_or_too_short_is_refused(
+    command: Command, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    command.make_app()
+    typed(monkeypatch, password)
+    status, out, err = command("user", "create", "jo@example.com")
+    assert (status, out) == (2, "")
+    assert err == "crashbucket: password: must have 8 to 1024 characters\n"
+    assert command.json("user", "list") == {"users": []}
+
+
+def test_the_scopes_offered_for_users_are_those_there_are() -> None:
+    assert user_commands._SCOPES == USER_SCOPES
+
+
+def test_an_app_is_given_the_id_that_omaha_clients_call_it(
+    command: Command, opened: Services
+) -> None:
+    made = command.json("app", "create", "Potato", "--omaha-id", "{D0AB2EBC}")
+    found = opened.omaha_apps.find("{d0ab2ebc}")
+    assert found is not None
+    assert found.app_id == made["app_id"]
+    for wrong in ("{d0AB2EBC}", "x" * 39, " "):
+        status, _, err = command("app", "create", "Other", "--omaha-id", wrong)
+        assert (status, err.startswith("crashbucket: omaha_id: ")) == (2, True)
+    assert len(command.json("app", "list")["apps"]) == 1
 
 
 # --- import --------------------------------------------------------------

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from libhockey.crashes import HockeyCrashesClient
 from libhockey.versions import HockeyVersionsClient
 
 from tests.crashes import ANDROID_EXAMPLE, android_log
+from tests.minidump_forms import DUMP
 from tests.server import ROOT, RunningServer, is_running, wait_for
 from tests.wsgi_client import multipart
 
@@ -85,6 +87,32 @@ def test_bodies_arrive_in_every_coding(server: RunningServer, coding: str) -> No
         body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
     assert post_body(server, body, headers, chunked="chunked" in coding)
     assert wait_for(lambda: groups(server))
+
+
+@pytest.mark.parametrize("coding", ["plain", "gzip", "chunked", "gzip and chunked"])
+@pytest.mark.parametrize("named", [True, False])
+def test_minidumps_arrive_in_every_coding_and_come_back_whole(
+    server: RunningServer, coding: str, named: bool
+) -> None:
+    dump = DUMP + os.urandom(150_000)
+    fields = {"appid": server.demo["app_id"], "guid": "x"}
+    body, headers = multipart(fields, {"upload_file_minidump": dump})
+    if "gzip" in coding:
+        body = gzip.compress(body)
+        headers |= {"Content-Encoding": "gzip"} if named else {}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    parts = (body[at : at + 7000] for at in range(0, len(body), 7000))
+    chunked = "chunked" in coding
+    sent = parts if chunked else body
+    connection.request("POST", "/service/crash_report/", sent, headers, encode_chunked=chunked)
+    answer = connection.getresponse()
+    crash_id = answer.read().decode()
+    connection.close()
+    assert (answer.status, crash_id.isdigit()) == (200, True)
+    shown = server.get(f"/api/crash_report/{crash_id}/")
+    assert shown["meta"] == {"guid": "x"}
+    with urllib.request.urlopen(shown["upload_file_minidump"], timeout=10) as download:
+        assert download.read() == dump
 
 
 def test_data_is_there_after_a_stop_and_a_start(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, json_answer
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
 from chalicelib.model import AppBuild
-from chalicelib.queries.paging import Listing
+from chalicelib.queries.paging import Listing, cut
 from chalicelib.records import App, SymbolFile
 from chalicelib.symbols.store import AddedSymbols
 
@@ -57,6 +57,16 @@ def list_symbols(app_id: str) -> Response:
     return json_answer(
         hockeyapp.listing(listed, symbols=[shape.symbol_file(file) for file in found.files])
     )
+
+
+@routes.route(f"{_SYMBOLS}/missing", methods=["GET"], cors=True)
+@hockeyapp_errors
+def list_missing_symbols(app_id: str) -> Response:
+    """The builds whose symbols crashes lack, those first from which most crashes would gain."""
+    request, _ = authorised(_request(), app_id, "read")
+    listed = cut(services().missing_symbols.of_app(app_id), hockeyapp.paging(request))
+    entries = [shape.missing(entry) for entry in listed.entries]
+    return json_answer(hockeyapp.listing(listed, missing=entries))
 
 
 @routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["GET"], cors=True)

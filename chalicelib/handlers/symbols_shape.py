@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib import clock
+from chalicelib.queries.missing_symbols import MissingSymbols
 from chalicelib.records import SymbolFile
 from chalicelib.symbols.store import AddedSymbols
 
@@ -25,6 +26,16 @@ def symbol_file(file: SymbolFile) -> dict[str, Any]:
         "bundle_short_version": file.version_name,
         "created_at": clock.stored_to_wire(file.created_at),
         "updated_at": clock.stored_to_wire(file.modified_at),
+    }
+
+
+def missing(entry: MissingSymbols) -> dict[str, Any]:
+    """`number_of_crashes` have a frame of the build in their crashed thread, in so many stacks."""
+    return {
+        "debug_id": entry.module.debug_id,
+        "debug_file": entry.module.debug_file,
+        "number_of_crashes": entry.crashes,
+        "number_of_stacks": entry.stacks,
     }
 
 

@@ -60,6 +60,11 @@ class SymbolSources:
             NEGATIVE_S, now
         )
 
+    def look_again(self) -> None:
+        """Forget which files there are; those that are open stay open."""
+        for known in (self._files, self._counts, self._named):
+            known.clear()
+
     def of_app(self, app_id: str) -> AppSymbols:
         return AppSymbols(self, app_id)
 

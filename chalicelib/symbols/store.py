@@ -84,6 +84,10 @@ class Symbols:
         """The symbols that an app may use: its own first, then those for every app."""
         return self._sources.of_app(app_id)
 
+    def look_again(self) -> None:
+        """See in this process at once what another one has added."""
+        self._sources.look_again()
+
     # --- adding ---
 
     def add(

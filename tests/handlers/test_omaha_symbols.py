@@ -13,7 +13,7 @@ from chalicelib import bootstrap
 from chalicelib.bootstrap import Services
 from chalicelib.records import App
 from chalicelib.storage.embedded.blobs import EmbeddedBlobs
-from tests.crashes import drain
+from chalicelib.worker import Worker
 from tests.omaha_client import HOST, ask, basic, posted
 from tests.shared_data import shared_data
 from tests.wsgi_client import Answer, multipart, request
@@ -66,17 +66,26 @@ def test_a_symbol_file_is_a_201_with_the_documents_fields(services: Services, to
     assert download.data == SYM
 
 
-def test_omahas_own_symbol_file_names_the_crash_of_its_own_dump(
-    services: Services, token: str
+@pytest.mark.parametrize("symbols_first", [True, False])
+def test_omahas_own_symbol_file_names_the_crash_of_its_own_dump_also_when_it_comes_late(
+    services: Services, token: str, symbols_first: bool
 ) -> None:
+    dump = shared_data("minidumps", "dumps", "omaha-BreakpadTestApp.dmp").read_bytes()
+    worker = Worker(services)
+    if not symbols_first:
+        report_id = posted(dump)
+        worker.drain()
+        shown = ask(f"/api/crash_report/{report_id}/", token).json
+        assert shown["signature"] == "BreakpadTestApp.exe@0x10de"
     answer = send(symbol_file().read_bytes(), token)
     assert answer.status == 201, answer.text
     assert answer.json["debug_id"] == "C1C0FA629EAA4B4D9DD2ADE270A231CC1"
     assert answer.json["debug_file"] == "BreakpadTestApp.pdb"
-    report_id = posted(shared_data("minidumps", "dumps", "omaha-BreakpadTestApp.dmp").read_bytes())
-    drain(services)
-    shown = ask(f"/api/crash_report/{report_id}/", token).json
-    assert shown["signature"] == "crashedFunc()"
+    if symbols_first:
+        report_id = posted(dump)
+    worker.drain()
+    (shown,) = ask("/api/crash_report/", token).json["results"]
+    assert (shown["id"], shown["signature"]) == (report_id, "crashedFunc()")
 
 
 def test_a_gzipped_post_is_taken(services: Services, token: str) -> None:
