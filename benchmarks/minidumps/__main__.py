@@ -45,7 +45,7 @@ def main() -> None:
     dumps = list(data.dumps(root))
     symbols = FolderSymbols(root / "symbols")
     found = [compare(dump.name, parse(dump.raw, symbols), dump.expected) for dump in dumps]
-    seconds = [_seconds(dump, symbols, options.rounds) for dump in dumps]
+    seconds = [seconds_of(dump, symbols, options.rounds) for dump in dumps]
     _print(found, seconds)
     output.keep(
         "minidumps",
@@ -57,7 +57,7 @@ def main() -> None:
     )
 
 
-def _seconds(dump: Dump, symbols: SymbolSource, rounds: int) -> float:
+def seconds_of(dump: Dump, symbols: SymbolSource, rounds: int) -> float:
     """The median of some rounds: the machine has other things to do as well."""
     took = []
     for _ in range(rounds):

@@ -8,6 +8,7 @@ from functools import cached_property
 from chalicelib.formats.minidump.dump import DumpModule, Minidump
 from chalicelib.formats.minidump.module_map import ModuleMap
 from chalicelib.formats.minidump.symbol_source import Location, ModuleSymbols, SymbolSource
+from chalicelib.formats.path_names import file_name
 
 
 class Code:
@@ -22,7 +23,12 @@ class Code:
     def symbols(self) -> ModuleSymbols | None:
         if not self.is_identified:
             return None
-        return self._source.module(self.module.debug_file, self.module.debug_id)
+        return self._source.module(self.debug_file, self.module.debug_id)
+
+    @property
+    def debug_file(self) -> str:
+        """Its name only: linkers write down the path on the machine that built it."""
+        return file_name(self.module.debug_file)
 
     @property
     def is_identified(self) -> bool:

@@ -9,6 +9,8 @@ from chalicelib.formats.apple_symbols import class_and_method
 # What Rust's compiler writes behind a function's path: `::<u8>`, `::{closure#0}`, `::h` and a hash.
 _RUST_SUFFIX = re.compile(r"::(?:h[0-9a-f]{16}|\{[^{}]*\}|\{\{closure\}\})$")
 _MAX_SUFFIXES = 8
+_MAX_CHARS = 4096  # a longer name is a template's, whose parts tell nothing
+_PLAIN_WITH_PARAMETERS = re.compile(r"([A-Za-z_$][\w$]*)\(")
 
 
 def split_name(function: str) -> tuple[str | None, str]:
@@ -17,9 +19,12 @@ def split_name(function: str) -> tuple[str | None, str]:
     Names of C++, Objective-C and Swift are split as in Apple's reports, those
     of Rust at their last path separator outside of brackets.
     """
+    if len(function) > _MAX_CHARS:
+        return None, function
     if "::" not in function:
-        return class_and_method(function)
-    name = function
+        plain = _PLAIN_WITH_PARAMETERS.match(function)
+        return (None, plain[1]) if plain else class_and_method(function)
+    name = function.replace("`anonymous namespace'", "(anonymous namespace)")  # Microsoft's words
     for _ in range(_MAX_SUFFIXES):
         shorter = _without_type_arguments(_RUST_SUFFIX.sub("", name))
         if shorter == name:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from chalicelib.formats.minidump import reader
-from chalicelib.formats.minidump.dump import DumpModule, Minidump, OsName
+from chalicelib.formats.minidump.dump import DumpModule, Minidump, OsName, SystemInfo
 from chalicelib.formats.minidump.reason import CrashReason, reason_of
 from chalicelib.formats.minidump.symbol_source import SymbolSource
 from chalicelib.formats.minidump.thread_walk import ThreadWalk
@@ -37,7 +37,7 @@ def report_of(dump: Minidump, symbols: SymbolSource) -> Report:
         reason=_told(crash),
         threads=walk.threads,
         modules=tuple(_module(module, dump) for module in dump.modules),
-        os=OperatingSystem(system.os_name, system.os_version, system.os_build),
+        os=OperatingSystem(system.os_name, _os_version(system), system.os_build),
         occurred_at=dump.crashed_at,
         annotations=_annotations(dump),
         crash_address=crash.address,
@@ -50,6 +50,13 @@ def _told(crash: CrashReason) -> str:
     """The reason with what its numbers mean, and the address."""
     text = f"{crash.reason} ({crash.meaning})" if crash.meaning else crash.reason
     return text if crash.address is None else f"{text} at 0x{crash.address:x}"
+
+
+def _os_version(system: SystemInfo) -> str | None:
+    """Breakpad's client for Linux leaves the numbers 0 and puts the kernel's release elsewhere."""
+    if system.kernel and (system.os_version or "0.0.0") == "0.0.0":
+        return system.kernel
+    return system.os_version
 
 
 def _module(module: DumpModule, dump: Minidump) -> Module:

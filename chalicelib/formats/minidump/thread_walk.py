@@ -130,7 +130,7 @@ class ThreadWalk:
 
 def _lacking(states: Sequence[FrameState]) -> tuple[ModuleId, ...]:
     found = {
-        ModuleId(file_name(state.code.module.debug_file), state.code.module.debug_id): None
+        ModuleId(state.code.debug_file, state.code.module.debug_id): None
         for state in states
         if state.code and state.code.is_identified and state.code.symbols is None
     }
