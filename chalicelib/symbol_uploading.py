@@ -49,8 +49,8 @@ class Tally:
 
     def lines(self) -> Iterator[str]:
         for entry in self.added:
-            file, known = entry.file, "" if entry.is_new else "  (known)"
-            yield f"{file.file_id}  {file.debug_id}  {file.debug_file}  {file.arch}{known}"
+            file, mark = entry.file, "" if entry.is_new else "  (known)"
+            yield f"{file.file_id}  {file.debug_id}  {file.debug_file}  {file.arch}{mark}"
         for name, reason in self.refused:
             yield f"{name}: {reason}"
         known = len(self.added) - self.new

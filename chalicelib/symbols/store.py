@@ -9,7 +9,7 @@ from itertools import islice
 from typing import cast
 
 from chalicelib import clock, keys
-from chalicelib.errors import FormatError, NotFound
+from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.ids import IdSource
 from chalicelib.model import AppBuild
 from chalicelib.records import SHARED, SymbolFile, Version
@@ -96,7 +96,8 @@ class Symbols:
         """Keep a debug file, or those in a zip; `version` is what a mapping belongs to.
 
         Members of a zip that are no debug files are passed over. Raises
-        `FormatError` when there is none at all.
+        `FormatError` when there is none at all, and `InvalidRequest` for a
+        mapping without an app, or with neither a version nor an id of its own.
         """
         added: list[AddedSymbols] = []
         problem = FormatError("the zip file has no debug file in it")
@@ -115,6 +116,8 @@ class Symbols:
     def _add(
         self, found: DebugFile, member: Member, app_id: str | None, version: AppBuild | None
     ) -> AddedSymbols:
+        if found.has("mapping"):
+            _require_owner(found, app_id, version)
         file = self._described(found, member, app_id, version)
         known = self._table.get(file.key())
         if known is None:
@@ -251,6 +254,15 @@ class Symbols:
     def _delete_blobs(self, file: SymbolFile) -> None:
         for part in _PARTS:
             self._blobs.delete(file.blob(part))
+
+
+def _require_owner(found: DebugFile, app_id: str | None, version: AppBuild | None) -> None:
+    """Nothing would find a mapping that belongs to nothing."""
+    if app_id is None:
+        raise InvalidRequest({"app": ["is required: a mapping belongs to one app"]})
+    if not (found.code_id or (version and (version.version or version.short_version))):
+        told = "is required: this mapping has no id of its own"
+        raise InvalidRequest({"bundle_version": [told]})
 
 
 def _mapping_places(file: SymbolFile) -> Sequence[Key]:
