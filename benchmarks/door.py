@@ -17,15 +17,14 @@ import argparse
 import os
 import signal
 import statistics
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import drain, output, processes
 from benchmarks.drain import CHECKOUT, Drained, Reader
-from benchmarks.load import Generator, Job, Posted
+from benchmarks.load import Generator, Job
 from benchmarks.minidumps import made
 from benchmarks.storehouse import Tenant, fresh_folder, make_tenant, open_services
 
@@ -104,18 +103,24 @@ def main() -> None:
 def door_alone(reports: int, seed: int, workers: int, http: int) -> Taken:
     """Post with the workers held, kill everything, start again; raises when a crash is lost."""
     load = os.getloadavg()[0]
+
+    def server(folder: Path) -> AbstractContextManager[tuple[int, list[int]]]:
+        return processes.crashbucket(folder, workers=workers, http=http, checkout=CHECKOUT)
+
     with fresh_folder() as folder:
         tenant = make_tenant_with_symbols(folder)
-        with _server(folder, workers, http) as (port, roots):
-            warm_up = _warm(port, tenant, seed)
-            generator = Generator(_job(port, tenant, reports, seed))
+        with server(folder) as (port, roots):
+            warm_up = drain.warm_up(port, tenant, seed, "minidumps")
+            Reader(port, tenant).wait_for(warm_up.ids)
+            job = Job("minidumps", port, tenant.app_id, reports, seed, _CLIENTS)
+            generator = Generator(job)
             with held(_workers(roots)):
                 cpu = processes.cpu_seconds(roots)
                 posted = generator.post()
                 cpu = processes.cpu_seconds(roots) - cpu
                 kill(roots)
-        _refuse_refusals(posted, folder)
-        with _server(folder, workers, http) as (port, _):
+        drain.no_refusals(posted, folder)
+        with server(folder) as (port, _):
             reader = Reader(port, tenant)
             reader.wait_for(posted.ids)
             found = reader.crashes_in_groups() - warm_up.accepted
@@ -136,33 +141,17 @@ def door_alone(reports: int, seed: int, workers: int, http: int) -> Taken:
 def end_to_end(reports: int, seed: int, workers: int, http: int) -> Drained:
     """Post with the workers running; raises when the groups' sums are not what was accepted."""
     with fresh_folder() as folder:
-        tenant = make_tenant_with_symbols(folder)
-        with _server(folder, workers, http) as (port, roots):
-            warm_up = _warm(port, tenant, seed)
-            reader = Reader(port, tenant)
-            generator = Generator(_job(port, tenant, reports, seed))
-            cpu = processes.cpu_seconds(roots)
-            with processes.MemoryWatch(roots) as memory:
-                posted = generator.post()
-                reader.wait_for(posted.ids)
-                drained_at = time.monotonic()
-                cpu = processes.cpu_seconds(roots) - cpu
-            _refuse_refusals(posted, folder)
-            counted = reader.crashes_in_groups() - warm_up.accepted
-    if counted != posted.accepted:
-        raise RuntimeError(f"{posted.accepted} accepted, {counted} counted")
-    return Drained(
-        stored=0,
-        reports=reports,
-        drained_per_s=posted.accepted / (drained_at - posted.began),
-        accepted_per_s=posted.accepted_per_s,
-        p50_ms=posted.p50_ms,
-        p99_ms=posted.p99_ms,
-        peak_mb=memory.peak_bytes / 1e6,
-        processes=memory.processes,
-        cpu_ms=1000 * cpu / posted.accepted,
-        generator_cpu_share=posted.cpu_share,
-    )
+        return drain.run(
+            folder,
+            make_tenant_with_symbols(folder),
+            0,
+            reports,
+            seed,
+            workers,
+            http,
+            target="minidumps",
+            clients=_CLIENTS,
+        )
 
 
 def make_tenant_with_symbols(folder: Path) -> Tenant:
@@ -203,7 +192,8 @@ def _is_alive(process: int) -> bool:
         stat = Path(f"/proc/{process}/stat").read_text()
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] != "Z"  # the benchmark's own child stays so until read
+    # The benchmark's own child is a zombie until somebody waits for it.
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def _workers(roots: Sequence[int]) -> list[int]:
@@ -215,28 +205,6 @@ def _workers(roots: Sequence[int]) -> list[int]:
     if not found:
         raise RuntimeError("the server has no workers")
     return found
-
-
-@contextmanager
-def _server(folder: Path, workers: int, http: int) -> Iterator[tuple[int, list[int]]]:
-    with processes.crashbucket(folder, workers=workers, http=http, checkout=CHECKOUT) as running:
-        yield running
-
-
-def _warm(port: int, tenant: Tenant, seed: int) -> Posted:
-    posted = Generator(_job(port, tenant, _WARM_UP, seed + 50)).post()
-    Reader(port, tenant).wait_for(posted.ids)
-    return posted
-
-
-def _job(port: int, tenant: Tenant, reports: int, seed: int) -> Job:
-    return Job("minidumps", port, tenant.app_id, reports, seed, _CLIENTS)
-
-
-def _refuse_refusals(posted: Posted, folder: Path) -> None:
-    if posted.refused:
-        told = (folder / "server.log").read_text()[-2000:]
-        raise RuntimeError(f"refused: {posted.refused}\n{told}")
 
 
 def _middle(runs: Sequence[Taken], rates: Sequence[float]) -> Taken:

@@ -28,6 +28,8 @@ from typing import Literal
 from benchmarks import corpus
 from benchmarks.minidumps import made
 
+Target = Literal["crashbucket", "minidumps", "bugsink"]
+
 CLIENTS = 4
 _BOUNDARY = "----crashbucket-load-8d1f"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -42,7 +44,7 @@ class Job:
     `app` is an app's id, or a project and its key (`1/abc...`).
     """
 
-    target: Literal["crashbucket", "minidumps", "bugsink"]
+    target: Target
     port: int
     app: str
     reports: int
@@ -144,9 +146,7 @@ def _breakpad_upload(job: Job, crash: corpus.Crash) -> bytes:
     file = 'name="upload_file_minidump"; filename="a.dmp"\r\nContent-Type: application/octet-stream'
     body = b"".join((*parts, _part(file, made.dump(crash)), f"--{_BOUNDARY}--\r\n".encode()))
     content_type = f"multipart/form-data; boundary={_BOUNDARY}"
-    return _request(
-        f"/breakpad/{job.app}/upload", job.port, {"Content-Type": content_type}, body
-    )
+    return _request(f"/breakpad/{job.app}/upload", job.port, {"Content-Type": content_type}, body)
 
 
 def _part(disposition: str, data: bytes) -> bytes:
