@@ -4,12 +4,13 @@ VENV ?= .venv
 PORT ?= 8000
 DATA ?= data
 BENCH ?= full
+N ?= 20000
 
 BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.serve-installed
 DEV_STAMP := $(VENV)/.dev-installed
 
-.PHONY: run test lint types bench clean
+.PHONY: run test lint types bench fuzz clean
 
 run: $(SERVE_STAMP)  ## the embedded server, with a demo app
 	$(BIN)/python -m chalicelib.cli serve --demo --port $(PORT) --data $(DATA)
@@ -26,6 +27,9 @@ types: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)  ## the benchmarks (BENCH=quick for a short round)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+fuzz: $(DEV_STAMP)  ## N damaged minidumps (20000), each read or refused within bounds
+	$(BIN)/python -m tests.formats.minidump.fuzz --count $(N)
 
 clean:
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -68,8 +68,8 @@ class Services:
     search: Search
     reader: Reader
     symbols: Symbols
-    versions: Versions
     symbol_uploads: SymbolUploads
+    versions: Versions
     missing_symbols: MissingSymbolsQueries
     symbol_lists: SymbolLists
 
@@ -133,8 +133,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         search=search,
         reader=reader,
         symbols=symbols,
-        versions=Versions(table, ids),
         symbol_uploads=SymbolUploads(table, blobs, symbols),
+        versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
     )

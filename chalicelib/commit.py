@@ -19,6 +19,7 @@ from chalicelib.payload import MINIDUMP_DOORS, PARTYCRASHER, Payload
 from chalicelib.records import Alias, App, Group, PostedJson, Sent, StoredReport, Version
 from chalicelib.signature import omaha_signature, readable_signature
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table, get_all
+from chalicelib.symbols.debug_file import canonical_id
 
 _MAX_OPERATIONS = 7  # of a crash: version (2), group (3), report, what was posted or sent
 _MAX_LACKING = 8  # builds that a stack is noted under: those of its innermost frames
@@ -51,10 +52,12 @@ class Crash:
 
     @property
     def lacking(self) -> tuple[ModuleId, ...]:
-        """The builds whose symbols its stack waits for, each once."""
-        by_id = {module.debug_id: module for module in reversed(self.report.lacking)}
-        distinct = dict.fromkeys(module.debug_id for module in self.report.lacking)
-        return tuple(by_id[debug_id] for debug_id in distinct)[:_MAX_LACKING]
+        """The builds whose symbols its stack waits for, each once, by the ids symbols are kept."""
+        by_id: dict[str, ModuleId] = {}
+        for module in filter(lambda module: module.debug_id, self.report.lacking):
+            debug_id = canonical_id(module.debug_id)
+            by_id.setdefault(debug_id, ModuleId(module.debug_file, debug_id))
+        return tuple(by_id.values())[:_MAX_LACKING]
 
     @property
     def forced_bucket(self) -> str | None:

@@ -26,9 +26,16 @@ class Part:
     def text(self) -> str:
         """The value as text: in the part's charset if Python knows it, else UTF-8."""
         try:
-            return self.data.decode(self.charset or "utf-8", "replace")
-        except LookupError:
+            text = self.data.decode(self.charset or "utf-8", "replace")
+        except (LookupError, ValueError):  # none that Python knows, or none that can tell of damage
             return self.data.decode("utf-8", "replace")
+        return without_halves(text)
+
+
+def without_halves(text: str) -> str:
+    """The text without halves of surrogate pairs, which some codecs and JSON can spell and
+    nothing later on can encode."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

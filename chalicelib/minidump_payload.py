@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chalicelib.errors import InvalidRequest
+from chalicelib.forms import without_halves
 from chalicelib.http_body import inflate
 from chalicelib.payload import Attachment, Payload
 
@@ -79,8 +80,8 @@ def bounded_annotations(
     kept: dict[str, str] = {}
     filed: list[Attachment] = []
     left = MAX_ANNOTATIONS_CHARS
-    for whole_name, value in said.items():
-        name = whole_name[:MAX_NAME_CHARS]
+    for whole_name, whole_value in said.items():
+        name, value = without_halves(whole_name[:MAX_NAME_CHARS]), without_halves(whole_value)
         size = len(name) + len(value)
         if len(value) <= MAX_ANNOTATION_CHARS and size <= left:
             kept[name] = value

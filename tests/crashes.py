@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib import clock, keys
+from chalicelib import clock, keys, tasks
 from chalicelib.bootstrap import Services
 from chalicelib.payload import Payload
 from chalicelib.records import App
@@ -69,10 +69,11 @@ def receive(services: Services, app: App, log: bytes) -> int:
 
 
 def drain(services: Services) -> list[int]:
-    """Process everything that waits in the queue; the ids in the order of delivery."""
+    """Process every crash that waits in the queue; the ids in the order of delivery."""
     seen: list[int] = []
     while messages := services.queue.receive(25):
-        ids = [keys.report_id_of_raw_blob(k) for m in messages for k in created_keys(m.body)]
+        events = [m.body for m in messages if tasks.decode(m.body) is None]
+        ids = [keys.report_id_of_raw_blob(k) for body in events for k in created_keys(body)]
         services.processor.process(ids)
         services.queue.ack(messages)
         seen.extend(ids)

@@ -26,7 +26,7 @@ from chalicelib.storage.ports import Key, Update, query_all
 from chalicelib.tasks import SymbolsArrived
 from chalicelib.worker import Worker
 
-GAME, ENGINE = "A" * 33, "B" * 33
+GAME, ENGINE = "A" * 32 + "0", "B" * 32 + "0"
 LATER_S = 121  # no crash is in work any more that had not seen the symbols
 
 
@@ -216,3 +216,15 @@ def test_a_known_stack_that_lacks_symbols_writes_no_note_twice(
     crash(services, app, (GAME, 16), (GAME, 1000))
     Worker(services).drain()
     assert (services.table.get(note) or {}).get("untouched") == 1
+
+
+def test_an_id_finds_its_stacks_however_it_is_written(
+    services: Services, app: App, reader: NamedByBuilds
+) -> None:
+    written, kept_as = "c" * 32 + "F", "C" * 32 + "f"
+    crash(services, app, (written, 16), (written, 32))
+    Worker(services).drain()
+    assert [e.module.debug_id for e in services.missing_symbols.of_app(app.app_id)] == [kept_as]
+    reader.symbols[written] = {16: "Game::load", 32: "Game::run"}
+    arrive(services, app, kept_as)
+    assert set(groups(services, app)) == {"Game::load"}

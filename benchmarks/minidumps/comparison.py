@@ -51,10 +51,11 @@ class Comparison:
 def compare(name: str, report: Report, theirs: Stackwalk) -> Comparison:
     crashed = report.crashed_thread
     ours = {thread.number: thread for thread in report.threads}
+    cpu = report.modules[0].arch if report.modules else None
     difference = None
     if theirs.crashed is not None:
         mine = ours[theirs.crashed].frames if theirs.crashed in ours else ()
-        difference = first_difference(mine, theirs.stacks.get(theirs.crashed, ()))
+        difference = first_difference(mine, theirs.stacks.get(theirs.crashed, ()), cpu)
     pairs = [
         (ours.get(number, Thread(number)).frames, rows) for number, rows in theirs.stacks.items()
     ]
@@ -72,7 +73,10 @@ def compare(name: str, report: Report, theirs: Stackwalk) -> Comparison:
     )
 
 
-def first_difference(frames: Sequence[Frame], rows: Sequence[Row]) -> Difference | None:
+def first_difference(
+    frames: Sequence[Frame], rows: Sequence[Row], cpu: str | None = None
+) -> Difference | None:
+    """Where two stacks of one thread differ first; None when they are the same."""
     ours = _rows(frames)
     if _same(ours, rows):
         return None
@@ -80,7 +84,7 @@ def first_difference(frames: Sequence[Frame], rows: Sequence[Row]) -> Difference
         (place for place, pair in enumerate(zip(ours, rows, strict=False)) if pair[0] != pair[1]),
         min(len(ours), len(rows)),
     )
-    better, why = _explained(frames, ours, rows, place)
+    better, why = _explained(frames, ours, rows, place, cpu)
     return Difference(
         frame=place,
         ours=str(ours[place]) if place < len(ours) else "-",
@@ -108,23 +112,52 @@ def _rows(frames: Sequence[Frame]) -> list[Row]:
 
 
 def _explained(
-    frames: Sequence[Frame], ours: Sequence[Row], theirs: Sequence[Row], place: int
+    frames: Sequence[Frame], ours: Sequence[Row], theirs: Sequence[Row], place: int, cpu: str | None
 ) -> tuple[Better | None, str]:
     """Judged by what the frames are, never by which dump it is."""
     if _without_inlined(frames, theirs):
         return "ours", "the same frames, with the inlined functions that the symbols have"
-    if place == 1 and frames[0].module is None and len(frames) > 1 and frames[1].trust == "leaf":
-        rest = theirs[1] if len(theirs) > 1 else None
-        if rest is None or rest in ours:
-            return "ours", (
-                "a call through a bad pointer: its caller, from where the call left its return"
-                " address; Breakpad follows the frame pointer, which skips it"
-            )
     once = [row for row, before in zip(theirs, (None, *theirs), strict=False) if row != before]
-    if len(once) < len(theirs) and list(ours[: len(once)]) == once:
+    if len(once) < len(theirs) and place < len(once) <= len(ours) and ours[place] == once[place]:
         return "ours", "Breakpad gives one frame twice"
-    trust = frames[place].trust if place < len(frames) else None
-    return None, f"not explained (our frame: {trust or 'none'})"
+    if place >= len(ours):
+        return None, "not explained (ours ends)"
+    rest = theirs[place] if place < len(theirs) else None
+    trust = frames[place].trust
+    by_jump = frames[0].module is None and len(frames) > 1 and frames[1].trust == "leaf"
+    if place in {1, 2} and by_jump and (rest is None or not rest.module or rest in ours):
+        return "ours", (
+            "a call through a bad pointer: its caller, from where the call left its return"
+            " address; Breakpad follows the frame pointer, which skips one"
+        )
+    if cpu in {"arm", "arm64"}:
+        why = _explained_on_arm(frames, ours, rest, place)
+        if why:
+            return "ours", why
+    return None, f"not explained (our frame: {trust})"
+
+
+def _explained_on_arm(
+    frames: Sequence[Frame], ours: Sequence[Row], rest: Row | None, place: int
+) -> str | None:
+    """Why ours is right where frame records are involved; None where nobody can tell."""
+    trust = frames[place].trust
+    if trust == "frame_pointer" and rest is None:
+        return (
+            "the frame record lies at the stack pointer, as GCC puts it; Breakpad wants it above"
+            " where unwind data led to the frame, and ends"
+        )
+    if trust == "frame_pointer" and place == 1 and rest in ours:
+        return "the caller is in the link register; Breakpad searches the stack and passes it over"
+    records_before = any(frame.trust == "frame_pointer" for frame in frames[1:place])
+    if trust == "cfi" and records_before and ours[place].module:
+        return (
+            "behind a frame record, unwind data count from the frame pointer, which is known;"
+            " Breakpad's from a stack pointer that is not"
+        )
+    if trust in {"cfi", "frame_pointer"} and ours[place].module and rest and not rest.module:
+        return "Breakpad is led to where no code is"
+    return None
 
 
 def _without_inlined(frames: Sequence[Frame], theirs: Sequence[Row]) -> bool:

@@ -10,7 +10,14 @@ from chalicelib.errors import NotFound
 from chalicelib.handlers import omaha_posts as posts
 from chalicelib.handlers import omaha_shape as shape
 from chalicelib.handlers.basic_auth import access_of
-from chalicelib.handlers.common import ANY_TYPE, incoming, json_answer, services, text_answer
+from chalicelib.handlers.common import (
+    ANY_TYPE,
+    TELLS_OF_LARGE_BODIES,
+    incoming,
+    json_answer,
+    services,
+    text_answer,
+)
 from chalicelib.handlers.file_response import FileResponse
 from chalicelib.handlers.hockeyapp_shape import identifier
 from chalicelib.handlers.minidump_posts import dump_request
@@ -22,6 +29,7 @@ routes = Blueprint(__name__)
 
 _POST = "/service/crash_report"
 _CRASHES = "/api/crash_report"
+TELLS_OF_LARGE_BODIES.add(_POST)
 _NOT_POST = ["GET", "PUT", "PATCH", "DELETE"]
 _NOT_GET = ["POST", "PUT", "PATCH", "DELETE"]
 

@@ -17,7 +17,7 @@ from chalicelib.errors import (
     Unauthenticated,
 )
 from chalicelib.handlers.common import json_answer
-from chalicelib.handlers.minidump_posts import two_steps
+from chalicelib.handlers.minidump_posts import DUMP_PART, two_steps
 from chalicelib.processing import Contention
 from chalicelib.storage.ports import Conflict, InvalidSignature
 from chalicelib.users import TooManyLogins
@@ -72,7 +72,7 @@ def _told(error: CrashbucketError) -> tuple[int, dict[str, Any]]:
         case InvalidRequest():
             return 400, {name: list(texts) for name, texts in error.fields.items()}
         case PayloadTooLarge():
-            return 413, {error.field: [two_steps(_ANY_APP, error)]}
+            return 413, {DUMP_PART: [two_steps(_ANY_APP, error)]}
         case TooManyLogins():
             return 429, {"detail": str(error)}
         case Contention() | Conflict():

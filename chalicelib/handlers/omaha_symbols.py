@@ -11,7 +11,14 @@ from chalicelib.accounts import Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound, PayloadTooLarge
 from chalicelib.forms import Part
 from chalicelib.handlers.basic_auth import access_of
-from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, json_answer, services
+from chalicelib.handlers.common import (
+    ANY_TYPE,
+    TELLS_OF_LARGE_BODIES,
+    Incoming,
+    incoming,
+    json_answer,
+    services,
+)
 from chalicelib.handlers.hockeyapp_shape import identifier
 from chalicelib.handlers.minidump_posts import dump_request
 from chalicelib.handlers.omaha_errors import method_not_allowed, omaha_errors
@@ -23,6 +30,7 @@ from chalicelib.records import SHARED, SymbolFile
 routes = Blueprint(__name__)
 
 _SYMBOLS = "/api/symbols"
+TELLS_OF_LARGE_BODIES.add(_SYMBOLS)
 _LINK_S = 3600
 _MAX_LISTED = 1000  # entries of 600 bytes: who has more asks for pages
 _MAX_FIRST_LINE_BYTES = 1000

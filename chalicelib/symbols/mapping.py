@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MAX_CLASS_BYTES = 4 * 1024 * 1024  # the lines of one class; generated ones reach a megabyte
 _MAX_KNOWN_CLASSES = 256
 _MAX_INLINED = 128
+_MAX_LINE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,10 @@ class Mapping:
         known = self._index.obfuscated(class_name)
         if known is None or known.end - known.start > _MAX_CLASS_BYTES:
             return []
+        method = method.encode(errors="replace").decode()
         with self._lock:
             mapper = self._mapper(class_name, known)
-            found = mapper.remap_frame(class_name, method, line or 0)
+            found = mapper.remap_frame(class_name, method, min(max(line or 0, 0), _MAX_LINE))
             if not any(frame.line for frame in found):
                 named = mapper.remap_method(class_name, method)
                 return [self._original(*named, None)] if named else []

@@ -85,7 +85,7 @@ class Symbols:
         return self._sources.of_app(app_id)
 
     def look_again(self) -> None:
-        """See in this process at once what another one has added."""
+        """See at once what came or went in other processes, for who was told of it."""
         self._sources.look_again()
 
     # --- adding ---
@@ -109,6 +109,7 @@ class Symbols:
                 problem = error
         if not added:
             raise problem
+        self.look_again()
         for entry in added:
             self._announce(entry.file)
         return added
@@ -248,6 +249,7 @@ class Symbols:
             self._table.write(operations)
         except ConditionFailed as error:  # somebody else took it away just now
             raise NotFound("symbol file", str(file_id)) from error
+        self.look_again()
         self._delete_blobs(file)
         return file
 

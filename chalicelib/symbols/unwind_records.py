@@ -46,7 +46,8 @@ def build(text: bytes, *, parameter_sizes: bool = False) -> bytes:
     initial: list[_Initial] = []
     changes: dict[int, bytes] = {}
     windows: dict[int, list[_Windows]] = {FRAME_DATA: [], FPO: []}
-    for is_initial, address, rules, fields in _STACK.findall(text):
+    for found in _STACK.finditer(text):
+        is_initial, address, rules, fields = found.groups()
         if fields:
             record = _windows(fields)
             if record is not None:

@@ -122,6 +122,12 @@ def test_half_a_character_in_json_is_replaced(services: Services) -> None:
     assert posted.annotations == {"a?": "?"}
 
 
+def test_half_a_character_that_a_parts_charset_spells_is_replaced(services: Services) -> None:
+    spelled = Part("user", b"\\ud800", content_type="text/plain; charset=unicode_escape")
+    posted = post([spelled, Part("ver", b"x", content_type="text/plain; charset=idna"), DUMP_PART])
+    assert posted.annotations == {"user": "?", "ver": "x"}
+
+
 def test_a_long_value_becomes_an_attachment_and_nothing_is_lost(services: Services) -> None:
     long = "x" * 20_000
     many = [Part(f"a{number}", "y" * 15_000) for number in range(20)]

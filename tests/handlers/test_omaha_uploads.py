@@ -255,16 +255,17 @@ def test_other_methods_are_a_405(services: Services, method: str) -> None:
 
 
 def test_a_post_beyond_the_limit_names_the_upload_in_two_steps(services: Services) -> None:
-    small = replace(services, settings=replace(services.settings, max_body_bytes=1000))
-    bootstrap.use(small)
-    body, headers = multipart({}, {"upload_file_minidump": DUMP + bytes(5000)})
+    large = services.settings.max_body_bytes + 1
+    body, headers = multipart({}, {"upload_file_minidump": DUMP + bytes(large)})
     packed = headers | {"Content-Encoding": "gzip"}
     for answer in (
         request("POST", POST, body, headers),
+        request("POST", POST, body, headers, chunked=True),
         request("POST", POST, gzip.compress(body), packed),
     ):
         assert answer.status == 413
-        assert "POST /api/2/apps/APP_ID/uploads" in answer.text
+        (told,) = answer.json["upload_file_minidump"]
+        assert "POST /api/2/apps/APP_ID/uploads" in told
 
 
 # --- whose crash it is ---------------------------------------------------------------

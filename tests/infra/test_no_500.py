@@ -15,6 +15,10 @@ from chalicelib import keys
 from chalicelib.bootstrap import Services
 from chalicelib.records import App
 from tests.crashes import ANDROID_EXAMPLE, drain, receive
+from tests.formats.test_crash_archive import archive
+from tests.handlers.test_omaha_symbols import SYM
+from tests.minidump_forms import DUMP
+from tests.omaha_client import basic, posted
 from tests.wsgi_client import multipart, request
 
 _ROUTES = sorted(
@@ -40,6 +44,7 @@ _REPORTS = json.dumps(
 _PARAMETERS = (
     *("page", "per_page", "sort", "order", "format", "q", "symbolicated"),
     *("since", "until", "from", "size"),
+    *("page_size", "comment", "expires", "signature"),
 )
 _MANY = settings(
     max_examples=150,
@@ -56,6 +61,9 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
     report = services.crashes.report(report_id)
     filed = json.dumps({"database_id": "known", "project": "p", "stacktrace": [{}]}).encode()
     assert request("POST", "/reports", filed).status == 201
+    archived = posted(archive([("trace.log", b"x")]), appid=app.app_id)
+    drain(services)
+    (added,) = services.symbols.add(SYM, app_id=None, filename="App.sym")
     yield {
         "project": "p",
         "report_id": "known",
@@ -63,9 +71,12 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "threshold": "4.0",
         "bucket_id": "known",
         "app_id": app.app_id,
-        "crash_id": str(report_id),
+        "crash_id": f"{report_id} {archived}",  # one or the other
+        "symbol_id": str(added.file.file_id),
         "version_id": str(report.version_id),
         "group_id": str(report.group_id),
+        "upload_id": services.uploads.begin(app.app_id, None, {}).upload_id,
+        "action": "uploads:create",
         "token": services.accounts.create_token("admin"),
     }
     accepted = drain(services)  # and what was accepted can be processed, or is a dead letter
@@ -104,7 +115,15 @@ def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
     form, form_type = multipart(fields, {"log": ANDROID_EXAMPLE.encode(), "attachment0": b"\0"})
     raw, raw_type = multipart({"raw": ANDROID_EXAMPLE, "sdk": "s"})
     posted, posted_type = multipart({"xmlstring": _XML})
+    dump, dump_type = multipart({"appid": "a", "userid": "u"}, {"upload_file_minidump": DUMP})
+    packed, packed_type = multipart({"appid": "a"}, {"upload_file_minidump": archive()})
+    symbols, symbols_type = multipart({"appid": ""}, {"file": SYM})
+    details, details_type = multipart({"summary": "s", "description": "d"})
     kinds = [
+        (dump, dump_type),
+        (packed, packed_type),
+        (symbols, symbols_type),
+        (details, details_type),
         (form, form_type),
         (raw, raw_type),
         (posted, posted_type),
@@ -131,6 +150,7 @@ def test_no_request_to_any_route_makes_a_500(known: dict[str, str], data: st.Dat
     path, method = data.draw(st.sampled_from(_ROUTES))
     for name, value in known.items():
         given_value = data.draw(variables())
+        value = data.draw(st.sampled_from(value.split()))  # noqa: PLW2901
         path = path.replace(f"{{{name}}}", value if given_value is None else given_value)
     query = data.draw(
         st.dictionaries(
@@ -143,6 +163,7 @@ def test_no_request_to_any_route_makes_a_500(known: dict[str, str], data: st.Dat
     )
     body, headers = data.draw(bodies())
     tokens = [{}, {"X-HockeyAppToken": known["token"]}, {"Authorization": "Bearer x"}]
+    tokens += [basic("", known["token"]), basic("jo@x", "open sesame")]
     tokens += [{"X-HockeyAppToken": "ÿ\0"}, {"Authorization": "Basic é"}, {"Accept": "*/*"}]
     headers |= data.draw(st.sampled_from(tokens))
     path += "?" + "&".join(f"{name}={value}" for name, value in query.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -164,6 +165,24 @@ def test_the_dwarf_in_a_dsym_has_readable_names_and_lines() -> None:
     places = opened(file).locate(0xB521)
     assert places[-1].function == "MacFileUtilities::MachoID::MachoID(char const*)"
     assert [place.line for place in places] == [58, 61]
+
+
+def test_a_file_of_several_architectures_is_one_symbol_file_for_each() -> None:
+    folder = shared_data(*FILES, "crash.dSYM") / "Contents" / "Resources" / "DWARF"
+    intel = (folder / "crash").read_bytes()
+    uuid = bytes.fromhex("67E9247C814E392BA027DBDE6748FCBF")
+    arm = bytearray(intel.replace(uuid, uuid[::-1]))
+    arm[4:12] = struct.pack("<II", 0x0100000C, 0)  # CPU_TYPE_ARM64
+    align, at = 14, 1 << 14
+    second = at + (len(intel) + at - 1) // at * at
+    header = struct.pack(">II", 0xCAFEBABE, 2)
+    header += struct.pack(">5I", 0x01000007, 3, at, len(intel), align)
+    header += struct.pack(">5I", 0x0100000C, 0, second, len(arm), align)
+    raw = (header.ljust(at, b"\0") + intel).ljust(second, b"\0") + bytes(arm)
+    one, two = debug_file.read(raw, "crash")
+    assert (one.arch, one.debug_id) == ("x86_64", uuid.hex().upper() + "0")
+    assert (two.arch, two.debug_id) == ("arm64", uuid[::-1].hex().upper() + "0")
+    assert opened(two).locate(0xB521)
 
 
 @pytest.mark.parametrize("name", ["crash.elf", "crash.debug"])

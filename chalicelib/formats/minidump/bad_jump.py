@@ -7,6 +7,7 @@ from chalicelib.formats.minidump.dump import Context, Minidump
 from chalicelib.formats.minidump.machine import machine_of
 
 _ACCESS_VIOLATION = 0xC000_0005
+_LOWEST_MAPPED = 0x1_0000  # no system lets a process map what lies below, where null leads
 
 
 def is_one(dump: Minidump, context: Context, code: CodeMap) -> bool:
@@ -23,6 +24,8 @@ def is_one(dump: Minidump, context: Context, code: CodeMap) -> bool:
     ip = machine.registers(context.registers).get(machine.ip)
     if ip is None or code.at(ip) is not None:
         return False
+    if ip < _LOWEST_MAPPED:
+        return True
     if dump.system.os == "windows":
         # The record's address is that of the instruction in any case; its second parameter is
         # the address that could not be accessed.

@@ -5,6 +5,7 @@ Source: Breakpad's `cfi_frame_info.cc` and `cfi_frame_info-inl.h`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from chalicelib.formats.minidump.frame_state import FrameState
@@ -27,7 +28,9 @@ def caller(
         return None
     names = {name: state.registers[name] for name in state.known}
     try:
-        frame_address = value_of(frame_rule, names, stack)
+        frame_address = _by_frame_record(state, rules, machine)
+        if frame_address is None:
+            frame_address = value_of(frame_rule, names, stack)
         names[".cfa"] = frame_address
         return_address = value_of(return_rule, names, stack)
     except PostfixError:
@@ -49,3 +52,22 @@ def caller(
     if machine.cpu == "amd64" and not (found[machine.ip] and found[machine.sp]):
         return None
     return FrameState(found, frozenset(found), "cfi")
+
+
+_SAVED = re.compile(r"\.cfa (?:-(\d{1,9}) \+|(\d{1,9}) -) \^")
+
+
+def _by_frame_record(state: FrameState, rules: Mapping[str, str], machine: Machine) -> int | None:
+    """The frame's address by where its frame pointer was saved, where that is surer.
+
+    On arm64 a frame pointer tells nothing of the stack pointer of the frame it
+    leads to: the one assumed is often too low. But the frame pointer itself
+    points to where the function saved the one before.
+    """
+    if machine.cpu != "arm64" or state.trust != "frame_pointer":
+        return None
+    frame_pointer = state.registers.get(machine.fp)
+    saved = _SAVED.fullmatch(rules.get(machine.fp, ""))
+    if not frame_pointer or not saved:
+        return None
+    return frame_pointer + int(saved[1] or saved[2]) & machine.mask

@@ -84,6 +84,8 @@ class _Annotations:
         modules: dict[int, tuple[Annotation, ...]] = {}
         try:
             for place, size, offset in self._records(stream, _LINK, MAX_MODULES):
+                if self._is_full():
+                    break
                 if place < MAX_MODULES and place not in modules:
                     modules[place] = self._module(place, Stream(offset, size))
         except Damaged as damage:
@@ -135,6 +137,9 @@ class _Annotations:
     def _counted(self, key: str, value: str) -> Annotation:
         self._count += 1
         self._size += len(key) + len(value)
-        if self._count > MAX_ANNOTATIONS or self._size > MAX_ANNOTATION_TOTAL_BYTES:
+        if self._is_full():
             raise Damaged("there are too many, or too long ones")
         return key, value
+
+    def _is_full(self) -> bool:
+        return self._count > MAX_ANNOTATIONS or self._size > MAX_ANNOTATION_TOTAL_BYTES

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from struct import Struct
 
-from chalicelib.formats.minidump.limits import MAX_NAME_CHARS, MAX_NOTES
+from chalicelib.formats.minidump.limits import MAX_NAME_CHARS, MAX_NOTES, MAX_NOTES_OF_A_KIND
 
 _UINT32 = Struct("<I")
 
@@ -60,19 +61,34 @@ class DumpBytes:
 
 
 class Notes:
-    """What could not be read, each damage once, in the order found."""
+    """What could not be read, each damage once, in the order found.
+
+    Of parts that come in numbers ("registers of thread 7") the first few are told, then how
+    many more there are: one bad list leaves room for the others.
+    """
 
     def __init__(self) -> None:
         self._texts: dict[str, None] = {}
+        self._counts: Counter[str] = Counter()
 
     def add(self, part: str, problem: str) -> None:
         """`part` is what a user may miss ("thread list"), `problem` why it is missed."""
-        if len(self._texts) < MAX_NOTES:
-            self._texts.setdefault(f"{part}: {problem}")
+        text = f"{part}: {problem}"
+        if text in self._texts:
+            return
+        kind = part.rstrip("0123456789").rstrip()
+        self._counts[kind] += 1
+        if self._counts[kind] <= MAX_NOTES_OF_A_KIND and len(self._texts) < MAX_NOTES:
+            self._texts[text] = None
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return tuple(self._texts)
+        more = (
+            f"{kind}: {count - MAX_NOTES_OF_A_KIND} more that are not told"
+            for kind, count in self._counts.items()
+            if count > MAX_NOTES_OF_A_KIND
+        )
+        return (*self._texts, *more)
 
 
 def decode_utf16(text: memoryview) -> str:

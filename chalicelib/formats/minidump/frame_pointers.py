@@ -64,7 +64,8 @@ def arm_caller(
     function has made a record of its own; so that register is believed first,
     as in Breakpad, unless the record says the same, which shows that it is the
     frame's own. Further out, Breakpad gives a frame twice where unwind data led
-    to it, as the link register then still leads into the frame itself.
+    to it, as the link register then still leads into the frame itself. A frame
+    pointer of 0 marks the outermost frame: the caller given then has no address.
     """
     link_name = "x30" if machine is ARM64 else "lr"
     frame_pointer = state.registers.get(machine.fp)
@@ -83,13 +84,12 @@ def arm_caller(
         caller.registers[link_name] = return_address
         caller.known |= {link_name}
         return caller
-    if machine.fp not in state.known and frame_pointer < state.registers[machine.sp]:
-        return None
-    return (
-        _moved(state, machine, return_address, above, pushed)
-        if (code.is_return_address(return_address))
-        else None
-    )
+    if frame_pointer:
+        if machine.fp not in state.known and frame_pointer < state.registers[machine.sp]:
+            return None
+        if not code.is_return_address(return_address):
+            return None
+    return _moved(state, machine, return_address, above, pushed)
 
 
 # In these frames a known link register leads to the caller.

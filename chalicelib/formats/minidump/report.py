@@ -42,7 +42,7 @@ def report_of(dump: Minidump, symbols: SymbolSource) -> Report:
         annotations=_annotations(dump),
         crash_address=crash.address,
         lacking=walk.lacking,
-        unread=dump.unread,
+        unread=(*dump.unread, *walk.notes),
     )
 
 

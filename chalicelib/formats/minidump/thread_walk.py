@@ -39,6 +39,8 @@ class ThreadWalk:
         self._unwinder = Unwinder(dump.system.os, self._code)
         self._ownership = Ownership(dump)
         self._frames_left = _MAX_FRAMES_IN_ALL
+        self._cut = 0  # threads whose stack goes on
+        self._notes: list[str] = []
         self.lacking: tuple[ModuleId, ...] = ()
         crashed = dump.crash_thread
         # A thread that dumps its own process shows the dumping, and nothing else.
@@ -54,6 +56,13 @@ class ThreadWalk:
             for place in first_crashed
         ]
         self.threads = tuple(sorted(threads, key=lambda thread: thread.number))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the frames leave out, in plain words."""
+        if not self._cut:
+            return ()
+        return (*self._notes, f"stacks that go on behind the last frame shown: {self._cut}")
 
     def _thread(self, number: int, thread: ThreadDump, *, is_crashed: bool) -> Thread:
         context = thread.context
@@ -75,13 +84,16 @@ class ThreadWalk:
     def _unwound(
         self, thread: ThreadDump, context: Context, *, is_crashed: bool
     ) -> list[FrameState]:
-        states = self._unwinder.unwind(
+        states, goes_on = self._unwinder.unwind(
             context,
             lambda word: self._stack(thread, word),
             max_frames=min(MAX_FRAMES, self._frames_left),
             jumped=is_crashed and bad_jump.is_one(self._dump, context, self._code),
         )
         self._frames_left -= len(states)
+        self._cut += goes_on
+        if goes_on and is_crashed:
+            self._notes.append(f"the crashed thread has more than {len(states)} frames")
         return states
 
     def _stack(self, thread: ThreadDump, word: int) -> StackMemory | None:

@@ -9,6 +9,7 @@ a search of the stack. Order, limits and conditions are those of Breakpad's
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from chalicelib.formats.minidump import cfi_rules, frame_pointers, scanning, windows_frames
 from chalicelib.formats.minidump.code_map import CodeMap
@@ -20,6 +21,13 @@ from chalicelib.formats.minidump.stack_memory import StackMemory
 
 MAX_FRAMES = 1024  # of one thread, inlined ones not counted
 _LOWEST_CODE = 4096  # no system maps the first page; a lower address ends a stack
+
+
+class Unwound(NamedTuple):
+    """The frames of a thread; `goes_on` when there are more than were asked for."""
+
+    states: list[FrameState]
+    goes_on: bool = False
 
 
 class Unwinder:
@@ -37,7 +45,7 @@ class Unwinder:
         *,
         max_frames: int = MAX_FRAMES,
         jumped: bool = False,
-    ) -> list[FrameState]:
+    ) -> Unwound:
         """The frames of a thread, innermost first: none without a CPU that is known, only that
         of the registers without a stack.
 
@@ -46,10 +54,10 @@ class Unwinder:
         """
         machine = machine_of(context.cpu, ios=self._os == "ios")
         if machine is None:
-            return []
+            return Unwound([])
         registers = machine.registers(context.registers)
         if machine.ip not in registers or machine.sp not in registers:
-            return []
+            return Unwound([])
         if machine.cpu == "arm64" and "x30" in registers:
             registers["x30"] = self._strip(registers["x30"])
         state = FrameState(registers, frozenset(registers), "context", registers[machine.ip])
@@ -57,17 +65,18 @@ class Unwinder:
         states = [state]
         memory = stack(machine.word)
         if memory is None:
-            return states
-        while len(states) < max_frames:
+            return Unwound(states)
+        while True:
             caller = self._jumper(state, machine, memory) if jumped and len(states) == 1 else None
             caller = caller or self._caller(states, machine, memory)
             if caller is None or self._ends(caller, state, machine):
-                break
+                return Unwound(states)
+            if len(states) >= max_frames:
+                return Unwound(states, goes_on=True)
             caller.looked_up = caller.registers[machine.ip] - machine.call_size
             self._resolve(caller)
             states.append(caller)
             state = caller
-        return states
 
     def _resolve(self, state: FrameState) -> None:
         state.code = self._code.at(state.looked_up)

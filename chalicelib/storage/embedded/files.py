@@ -47,8 +47,10 @@ class Files:
     def read(self, name: str, start: int, length: int | None) -> bytes:
         """The bytes from `start`; FileNotFoundError when the file was replaced meanwhile."""
         with (self._folder / name).open("rb") as file:
+            left = max(0, os.fstat(file.fileno()).st_size - start)
             file.seek(start)
-            return file.read() if length is None else file.read(length)
+            # Asked for more than there is, Python would make room for all of it first.
+            return file.read(left if length is None else min(length, left))
 
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)

@@ -386,6 +386,26 @@ CASES: Sequence[Case] = (
         ["0x41414141 context", "inner leaf", "outer frame_pointer"],
         "Breakpad follows the frame pointer, still that of the caller, which it skips",
     ),
+    Case(
+        "arm64: unwind data after a frame record count from the frame pointer",
+        "linux",
+        "arm64",
+        {"pc": ELSEWHERE, "x29": STACK, "x30": ELSEWHERE},
+        {0: STACK + 0x40, 1: INNER, 8: STACK + 0x60, 9: MIDDLE, 0xC: 0, 0xD: OUTER},
+        (*FUNCTIONS, _CFI_64.replace("-8 +", "-24 +").replace("-16 +", "-32 +")),
+        ["other+0x40 context", "other+0x3c frame_pointer", "inner frame_pointer"],
+        ["other+0x40 context", "other+0x3c frame_pointer", "inner frame_pointer", "outer cfi"],
+        "Breakpad takes a stack pointer for known that only is above the record",
+    ),
+    Case(
+        "arm64: a frame pointer of 0 ends the stack",
+        "linux",
+        "arm64",
+        {"pc": INNER, "x29": STACK + 0x10, "x30": 1},
+        {2: 0, 3: MIDDLE, 6: OUTER, 7: OUTER},
+        (*FUNCTIONS, _CFI_64),
+        ["inner context", "middle cfi"],
+    ),
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.errors import FormatError
 from chalicelib.formats.minidump.directory import Kind
-from chalicelib.formats.minidump.limits import MAX_NOTES, MAX_STREAMS, MAX_THREADS
+from chalicelib.formats.minidump.limits import MAX_NOTES_OF_A_KIND, MAX_STREAMS, MAX_THREADS
 from chalicelib.formats.minidump.reader import read
 from tests.formats.minidump.builder import (
     WRITTEN_AT,
@@ -302,10 +302,13 @@ def test_as_many_threads_as_a_list_may_have_are_read_in_time() -> None:
     assert dump.unread == (f"thread list: {count} entries claimed, {MAX_THREADS} read",)
 
 
-def test_notes_are_bounded() -> None:
-    builder = MinidumpBuilder()
+def test_of_damages_of_one_kind_the_first_are_told_and_the_others_counted() -> None:
+    builder = MinidumpBuilder().stream(Kind.MODULE_LIST, b"")
     for thread_id in range(100):
         builder.thread(thread_id, {"pc": 1}, cpu="arm")
     dump = read(builder.build())
     assert len(dump.threads) == 100
-    assert len(dump.unread) == MAX_NOTES
+    assert len(dump.unread) == MAX_NOTES_OF_A_KIND + 2
+    assert dump.unread[0].startswith("registers of thread 0: ")
+    assert dump.unread[-2].startswith("module list: ")
+    assert dump.unread[-1] == "registers of thread: 95 more that are not told"

@@ -312,7 +312,12 @@ def test_an_endless_stack_ends_at_the_limit() -> None:
         .exception(1, code=11, registers=registers)
         .build()
     )
-    assert len(_functions(parse(dump, Symbols(GAME_ID, ["deeper"])))) == MAX_FRAMES
+    report = parse(dump, Symbols(GAME_ID, ["deeper"]))
+    assert len(_functions(report)) == MAX_FRAMES
+    assert report.unread == (
+        f"the crashed thread has more than {MAX_FRAMES} frames",
+        "stacks that go on behind the last frame shown: 1",
+    )
 
 
 def test_many_endless_stacks_take_bounded_effort_and_the_crashed_one_is_whole() -> None:
