@@ -23,12 +23,14 @@ _MAX_LOOKUPS = 20_000
 
 
 class ThreadWalk:
-    """Every thread of a dump, unwound: the crashed one first, as effort is bounded.
+    """Every thread of a dump, or only the crashed one, unwound: that first, as effort is bounded.
 
     `lacking` are the builds in the crashed thread that had no symbols.
     """
 
-    def __init__(self, dump: Minidump, symbols: SymbolSource) -> None:
+    def __init__(
+        self, dump: Minidump, symbols: SymbolSource, *, only_crashed: bool = False
+    ) -> None:
         self._dump = dump
         self._code = CodeMap(dump, symbols, max_lookups=_MAX_LOOKUPS)
         self._unwinder = Unwinder(dump.system.os, self._code)
@@ -49,6 +51,7 @@ class ThreadWalk:
         threads = [
             self._thread(numbers[place], dump.threads[place], is_crashed=place == crashed)
             for place in first_crashed
+            if place == crashed or not only_crashed
         ]
         self.threads = tuple(sorted(threads, key=lambda thread: thread.number))
 

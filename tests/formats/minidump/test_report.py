@@ -18,6 +18,7 @@ from chalicelib.formats.minidump.unwinding import MAX_FRAMES
 from chalicelib.model import Module, ModuleId, Report
 from chalicelib.symbols.folder_source import FolderSymbols
 from tests.formats.minidump.builder import MinidumpBuilder, ModuleAnnotations
+from tests.shared_data import shared_data
 
 CODE, SIZE = 0x40_0000, 0x1_0000
 STACK = 0x7FFF_0000_0000
@@ -372,3 +373,14 @@ def test_a_dump_of_20_mb_is_read_within_256_mb_of_memory() -> None:
     threads, kilobytes = map(int, done.stdout.split())
     assert threads == 100
     assert kilobytes < 256 * 1024
+
+
+@pytest.mark.parametrize(
+    "name", ["rust-minidump-pipeline-inlines-macos-segv", "symbolic-windows-mini"]
+)
+def test_the_crashed_thread_alone_is_as_it_is_among_all(name: str) -> None:
+    raw = shared_data("minidumps", "dumps", f"{name}.dmp").read_bytes()
+    whole = parse(raw, NoSymbols())
+    alone = parse(raw, NoSymbols(), only_crashed=True)
+    assert (alone.crashed_thread, alone.lacking) == (whole.crashed_thread, whole.lacking)
+    assert len(whole.threads) > len(alone.threads) == 1
