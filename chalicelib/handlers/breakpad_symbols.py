@@ -38,7 +38,7 @@ from chalicelib.handlers.common import (
     services,
     text_answer,
 )
-from chalicelib.handlers.minidump_posts import dump_request
+from chalicelib.handlers.minidump_posts import symbols_request
 from chalicelib.handlers.public_url import public_url
 from chalicelib.records import App
 from chalicelib.users import TooManyLogins
@@ -78,7 +78,7 @@ def _told(error: CrashbucketError) -> tuple[int, str]:
         case InvalidRequest() | FormatError():
             return 400, str(error)
         case PayloadTooLarge():
-            return 413, f"{error}; `crashbucket symbols upload` takes larger files"
+            return 413, str(error)
         case TooManyLogins():
             return 503, str(error)
     raise error
@@ -100,7 +100,7 @@ def _plain_errors(view: Callable[P, Response]) -> Callable[P, Response]:
 @_plain_errors
 def upload_symbols(app_id: str) -> Response:
     """A form with `symbol_file`; what it says beside the file stands in the file too. 200."""
-    request = dump_request(_request())
+    request = symbols_request(_request())
     app = _allowed(request, app_id)
     part = request.form.get("symbol_file")
     if part is None or not part.data:
@@ -163,7 +163,7 @@ def create_upload(app_id: str, action: str) -> Response:
 @_json_errors
 def put_symbols(app_id: str, upload: str) -> Response:
     """The file, as the body; the key in the URL says that its sender may."""
-    data = incoming(_request(), with_form=False).body
+    data = symbols_request(_request(), with_form=False).body
     if not data:
         raise InvalidRequest({"body": ["is empty: send the symbol file as the body"]})
     services().symbol_uploads.put(app_id, upload, data)

@@ -74,7 +74,7 @@ def incoming(
     limit = services().settings.max_body_bytes
     too_large = request.context.get(BODY_ABOVE)
     if too_large is not None:
-        raise PayloadTooLarge("body", int(too_large) + 1, int(too_large))
+        raise PayloadTooLarge("body", None, int(too_large))
     body = inflate(body, coding_of(body, headers.get("content-encoding")), limit)
     return Incoming(
         method=request.method,

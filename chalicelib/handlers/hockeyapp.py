@@ -13,6 +13,7 @@ from chalicelib.handlers import crash_posts, plist
 from chalicelib.handlers import hockeyapp_shape as shape
 from chalicelib.handlers.common import (
     ANY_TYPE,
+    TELLS_OF_LARGE_BODIES,
     Incoming,
     incoming,
     json_answer,
@@ -33,13 +34,16 @@ routes = Blueprint(__name__)
 _APPS = "/api/2/apps"
 _APP = f"{_APPS}/{{app_id}}"
 _VERSION = f"{_APP}/app_versions/{{version_id}}"
+_CRASHES = f"{_APP}/crashes"
+_UPLOAD = f"{_CRASHES}/upload"
+TELLS_OF_LARGE_BODIES.update({_CRASHES, _UPLOAD})
 _SORTS: tuple[Sort, ...] = get_args(Sort)
 
 
 # --- posting crashes -----------------------------------------------------
 
 
-@routes.route(f"{_APP}/crashes/upload", methods=["POST"], content_types=ANY_TYPE, cors=True)
+@routes.route(_UPLOAD, methods=["POST"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def upload_crash(app_id: str) -> Response:
     """A custom crash: `log`, `description`, `attachment0..2`, `userID`, `contact`."""
@@ -53,7 +57,7 @@ def upload_crash(app_id: str) -> Response:
     return _accepted(request, app, crash_id)
 
 
-@routes.route(f"{_APP}/crashes", methods=["POST"], content_types=ANY_TYPE, cors=True)
+@routes.route(_CRASHES, methods=["POST"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def post_crash(app_id: str) -> Response:
     """What the SDKs post: a form with `raw`, or QuincyKit's XML as part `xml` or as the body."""
