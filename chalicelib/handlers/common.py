@@ -15,8 +15,8 @@ from chalicelib.errors import PayloadTooLarge
 from chalicelib.forms import Form
 from chalicelib.http_body import inflate
 
-ANY_TYPE = ["*/*", "text/plain", "application/json"]
-"""Content types of a route that takes whatever a client sends (Chalice knows no wildcard)."""
+ANY_TYPE = ["*/*"]
+"""Content types of a route that takes whatever a client sends."""
 
 BODY_ABOVE = "bodyAbove"
 """In a request's context: its body had more bytes than this limit, and was not handed on."""
