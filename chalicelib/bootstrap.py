@@ -100,7 +100,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         accounts=accounts,
         users=Users(table, accounts),
         links=Links(table),
-        omaha_apps=OmahaApps(table, ids, accounts),
+        omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
         landings=landings,

@@ -89,6 +89,13 @@ class Settings:
             "1: a crash that names an unknown `appid` makes an app; 0: it is refused (omaha-server)"
         ),
     )
+    max_auto_created_apps: int = field(
+        default=200,
+        metadata=_doc(
+            "apps that unknown `appid`s may make; crashes of further ones go to the app of "
+            "clients that name none"
+        ),
+    )
     allow_delete_all: int = field(
         default=0,
         metadata=_doc("1: an admin may delete all reports of PartyCrasher's projects at once"),

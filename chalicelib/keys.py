@@ -14,6 +14,7 @@ and everything that a known crash needs is found by exact keys.
 | app, by its number | `appnumber#NUMBER` | `app` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
 | app, by the id omaha-server's clients call it | `omaha_ids` | id | |
+| apps that omaha-server's clients had made, how many | `omaha_ids` | `made` | |
 | token | `token#FIRST8` | hash | |
 | user | `users` | email | |
 | secret that links are signed with | `secrets` | `links` | |
@@ -90,6 +91,10 @@ def omaha_id(identifier: str) -> Key:
     An empty one stands for the clients that name no app, and no sort key may be empty.
     """
     return Key("omaha_ids", f"id:{identifier.casefold()}")
+
+
+def omaha_apps_made() -> Key:
+    return Key("omaha_ids", "made")
 
 
 def token(lookup: str, digest: str) -> Key:
