@@ -96,7 +96,11 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
 def text_answer(
     body: str, status: int = 200, content_type: str = "text/plain; charset=utf-8"
 ) -> Response:
-    return Response(body, status_code=status, headers={"Content-Type": content_type})
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": content_type,
+        "X-Content-Type-Options": "nosniff",  # what a stranger wrote is no page, however it looks
+    }
+    return Response(body, status_code=status, headers=headers)
 
 
 __all__ = ["ANY_TYPE", "Incoming", "Services", "incoming", "json_answer", "services", "text_answer"]

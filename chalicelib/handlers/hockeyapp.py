@@ -207,7 +207,7 @@ def get_crash(app_id: str, crash_id: str) -> Response:
         return json_answer(shape.crash(services().crashes.report(report_id, app_id)))
     received = services().crashes.payload(report_id)
     if wanted == "log" and received.door in MINIDUMP_DOORS:
-        return text_answer(as_text(services().reader.report(received)))
+        return text_answer(as_text(services().reader.report(received), received.annotations))
     if wanted == "text" and not received.description:
         return text_answer(services().feedback.text(report_id))
     return text_answer(_as_sent(received.log if wanted == "log" else received.description))
@@ -223,7 +223,8 @@ def get_report(app_id: str, crash_id: str) -> Response:
     if not _is_processed(app_id, report_id):
         return json_answer({"status": "processing", "id": report_id}, 202)
     received = services().crashes.payload(report_id)
-    return json_answer(as_json(services().reader.report(received)))
+    told = as_json(services().reader.report(received))
+    return json_answer({**told, "sent": dict(received.annotations)})
 
 
 def _feedback(app_id: str, report_id: int) -> Response:
