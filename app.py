@@ -5,6 +5,7 @@ from chalicelib.handlers import (
     breakpad_symbols,
     crash_details,
     hockeyapp,
+    hockeyapp_histograms,
     omaha,
     omaha_symbols,
     partycrasher,
@@ -19,6 +20,7 @@ from chalicelib.handlers.application import Application
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(hockeyapp_histograms.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)

@@ -22,6 +22,7 @@ from chalicelib.queries.all_crashes import AllCrashes
 from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
+from chalicelib.queries.histograms import HistogramQueries
 from chalicelib.queries.missing_symbols import MissingSymbolsQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
@@ -58,6 +59,7 @@ class Services:
     bucketing: Bucketing
     counts: Counts
     groups: GroupQueries
+    histograms: HistogramQueries
     crashes: CrashQueries
     all_crashes: AllCrashes
     downloads: Downloads
@@ -123,6 +125,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
+        histograms=HistogramQueries(table, counts),
         crashes=crashes,
         all_crashes=AllCrashes(table, blobs, counts),
         downloads=Downloads(blobs),

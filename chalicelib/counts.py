@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from chalicelib import keys
 from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
@@ -33,6 +33,9 @@ from chalicelib.storage.ports import (
 # As many deltas as leave half of a batch for the counts: what two of them add to one count is
 # written once, so the more are folded together, the less a report costs.
 _DELTAS_PER_FOLD = MAX_BATCH_ITEMS // 2
+_MAX_READINGS = 8  # of what a fold came into: at the most busy times a few happen every second
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,25 @@ class Counts:
         """Reports of an app or a version in all."""
         item = self._table.get(keys.totals(partition)) or {}
         return cast(int, item.get("total", 0)) + sum(row.reports for row in pending)
+
+    def unfolded(self, app_id: str, read: Callable[[], T]) -> T:
+        """What `read` gives while no delta of the app moves into the counts.
+
+        A reading of pending deltas and of counts that a fold came in between
+        would find the same reports twice or not at all; it is done again.
+        """
+        folds = self._folds(app_id)
+        for _ in range(_MAX_READINGS):
+            found = read()
+            now = self._folds(app_id)
+            if now == folds:
+                break
+            folds = now
+        return found
+
+    def _folds(self, app_id: str) -> int:
+        item = self._table.get(keys.totals(keys.app_partition(app_id))) or {}
+        return cast(int, item.get("folds", 0))
 
     def of_stacks(self, app_id: str, fingerprints: Iterable[str]) -> dict[str, StackTotal]:
         """The totals of those of the stacks that the app has reports of, by fingerprint."""
@@ -189,10 +211,10 @@ class _Changes:
         self._app_id = app_id
         self._app = keys.app_partition(app_id)
         self.stacks: dict[str, None] = {}
-        self.counters: dict[Key, dict[str, int]] = {}
+        self.counters: dict[Key, dict[str, int]] = {keys.totals(self._app): {"folds": 1}}
         self.spans: dict[Key, _Span] = {}
         if new_groups:
-            self.counters[keys.totals(self._app)] = {"groups": new_groups}
+            self.counters[keys.totals(self._app)]["groups"] = new_groups
 
     def take(self, row: Row, room: int) -> bool:
         """Take the row, unless the changed items would then be more than `room`."""
