@@ -6,6 +6,7 @@ from chalicelib.handlers import (
     crash_details,
     hockeyapp,
     hockeyapp_histograms,
+    hockeyapp_triage,
     omaha,
     omaha_symbols,
     partycrasher,
@@ -21,6 +22,7 @@ app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
 app.register_blueprint(hockeyapp_histograms.routes)
+app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)

@@ -33,6 +33,7 @@ from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
+from chalicelib.triage import Triage
 from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 from chalicelib.versions import Versions
@@ -60,6 +61,7 @@ class Services:
     counts: Counts
     groups: GroupQueries
     histograms: HistogramQueries
+    triage: Triage
     crashes: CrashQueries
     all_crashes: AllCrashes
     downloads: Downloads
@@ -126,6 +128,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         counts=counts,
         groups=GroupQueries(table, counts),
         histograms=HistogramQueries(table, counts),
+        triage=Triage(table, counts, ids),
         crashes=crashes,
         all_crashes=AllCrashes(table, blobs, counts),
         downloads=Downloads(blobs),

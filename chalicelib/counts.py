@@ -11,11 +11,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from chalicelib import keys
+from chalicelib import clock, keys
 from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
-from chalicelib.records import GroupVersion
+from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed
+from chalicelib.regressions import Regressions, reopening
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     ConditionFailed,
@@ -24,6 +26,7 @@ from chalicelib.storage.ports import (
     Item,
     Key,
     Operation,
+    Put,
     Table,
     Update,
     get_all,
@@ -34,6 +37,8 @@ from chalicelib.storage.ports import (
 # written once, so the more are folded together, the less a report costs.
 _DELTAS_PER_FOLD = MAX_BATCH_ITEMS // 2
 _MAX_READINGS = 8  # of what a fold came into: at the most busy times a few happen every second
+
+_REGRESSED_KEPT = timedelta(days=90)  # long enough for whoever tells people of it
 
 T = TypeVar("T")
 
@@ -58,6 +63,7 @@ class Counts:
     ) -> None:
         self._table = table
         self._on_folded = on_folded
+        self._regressions = Regressions(table)
 
     def pending(self, app_id: str) -> Pending:
         """One query a shard; folding keeps them nearly empty."""
@@ -111,14 +117,15 @@ class Counts:
     def fold(self, app_id: str, shard: int) -> bool:
         """Fold a batch's worth of one shard; False: nothing is there, or another is at it.
 
-        What does not fit stays behind as one new delta.
+        What does not fit stays behind as one new delta. Resolved groups that
+        crashed again in a newer version are opened, and a record tells of them.
         """
         deltas = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
         if not deltas:
             return False
         changes = _Changes(app_id, sum(map(new_groups_of, deltas)))
         rows = tally(row for delta in deltas for row in rows_of(delta))
-        room = MAX_BATCH_ITEMS - len(deltas) - 1  # one for what is left
+        room = MAX_BATCH_ITEMS - len(deltas) - 2  # for what is left, and for what regressed
         left = [row for row in rows if not changes.take(row, room)]
         try:
             self._table.write([*self._updates(changes), *_settled(app_id, shard, deltas, left)])
@@ -138,8 +145,28 @@ class Counts:
         for key, add in changes.counters.items():
             yield Update(key, add=add)
         spans = self._table.batch_get(list(changes.spans))
+        resolved = {
+            key: Group.from_item(item)
+            for key, item in spans.items()
+            if changes.spans[key].kind == "group" and item["status"] == RESOLVED
+        }
+        regressions = self._regressions.among(resolved.values(), changes.rows)
         for key, span in changes.spans.items():
-            yield span.update(key, spans.get(key))
+            update = span.update(key, spans.get(key))
+            if span.kind == "group" and span.group_id in regressions:
+                update = reopening(update, resolved[key], regressions[span.group_id])
+            yield update
+        if regressions:
+            now = clock.now()
+            yield Put(
+                Regressed(
+                    changes.app_id,
+                    clock.to_stored(now),
+                    secrets.token_hex(8),
+                    [[found.group_id, found.version_id] for found in regressions.values()],
+                    int((now + _REGRESSED_KEPT).timestamp()),
+                ).item()
+            )
 
 
 def _settled(
@@ -208,8 +235,9 @@ class _Changes:
     """What rows change, by item."""
 
     def __init__(self, app_id: str, new_groups: int) -> None:
-        self._app_id = app_id
+        self.app_id = app_id
         self._app = keys.app_partition(app_id)
+        self.rows: dict[int, list[Row]] = {}  # by group
         self.stacks: dict[str, None] = {}
         self.counters: dict[Key, dict[str, int]] = {keys.totals(self._app): {"folds": 1}}
         self.spans: dict[Key, _Span] = {}
@@ -224,7 +252,7 @@ class _Changes:
             (keys.group_version(row.group_id, row.version_id), "version"),
         ]
         if row.stack:
-            spanned.append((keys.reports_of_stack(row.stack, self._app_id), "stack"))
+            spanned.append((keys.reports_of_stack(row.stack, self.app_id), "stack"))
         new = sum(key not in self.counters for key in {key for key, _ in counted})
         new += sum(key not in self.spans for key, _ in spanned)
         if len(self.counters) + len(self.spans) + new > room:
@@ -240,6 +268,7 @@ class _Changes:
                 span.take(row)
         if row.stack:
             self.stacks[row.stack] = None
+        self.rows.setdefault(row.group_id, []).append(row)
         return True
 
     def _counters_of(self, row: Row) -> list[tuple[Key, str]]:

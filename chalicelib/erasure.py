@@ -102,6 +102,7 @@ class Eraser:
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
             *keys.places_of_app(app_id),
+            keys.regressed(app_id, "", "").pk,
         ):
             yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
 

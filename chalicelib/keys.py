@@ -26,6 +26,8 @@ and everything that a known crash needs is found by exact keys.
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | group | `group#ID` | `group` | by app, oldest first |
 | group in one version | `group#ID` | `version#VERSION` | by version |
+| group, what people noted about it | `group#ID` | `annotation` | |
+| groups that crashed again after they were resolved | `regressed#APP` | time and mark | |
 | group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |
 | stack, with its bucket per threshold | `stack#FINGERPRINT` | `stack` | |
 | stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | |
@@ -140,6 +142,15 @@ def group(group_id: int) -> Key:
 
 def group_version(group_id: int, version_id: int) -> Key:
     return Key(f"group#{group_id}", f"version#{version_id}")
+
+
+def annotation(group_id: int) -> Key:
+    return Key(f"group#{group_id}", "annotation")
+
+
+def regressed(app_id: str, at: str, mark: str) -> Key:
+    """A record of groups that were opened again, oldest first."""
+    return Key(f"regressed#{app_id}", f"{at}#{mark}")
 
 
 def group_of_bucket(bucket_id: str, app_id: str) -> Key:

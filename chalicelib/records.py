@@ -250,7 +250,9 @@ class Group(_Record):
     """An app's reports in one bucket, across versions, named after its first report.
 
     `total` and `last_at` are the folded part of the counts: `Counts.pending`
-    has what came since (see counts.py).
+    has what came since (see counts.py). A resolved group knows when, and the
+    newest version that it was resolved in; one that crashed again in a newer
+    one is open, and knows that (see regressions.py).
     """
 
     group_id: int
@@ -271,6 +273,10 @@ class Group(_Record):
     updated_at: str | None = None
     ticket_url: str | None = None
     signature: str | None = None
+    resolved_at: str | None = None
+    resolved_in_version_id: int | None = None
+    regressed_at: str | None = None
+    regressed_in_version_id: int | None = None
 
     def item(self) -> Item:
         return _placed(
@@ -296,6 +302,38 @@ class GroupVersion(_Record):
             "app_pk": keys.groups_of_version(self.version_id),
             "app_sk": sortable(self.group_id),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation(_Record):
+    """What people noted about a group: one text."""
+
+    annotation_id: int
+    group_id: int
+    text: str
+    created_at: str
+    updated_at: str
+
+    def item(self) -> Item:
+        return _placed(keys.annotation(self.group_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Regressed(_Record):
+    """Resolved groups that were found to crash again: for who is to be told, once.
+
+    `groups` are pairs of a group and the version it crashed in; `mark` tells
+    records of one moment apart. Forgotten at `expires_at`.
+    """
+
+    app_id: str
+    at: str
+    mark: str
+    groups: Sequence[Sequence[int]]
+    expires_at: int
+
+    def item(self) -> Item:
+        return _placed(keys.regressed(self.app_id, self.at, self.mark), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
