@@ -24,7 +24,7 @@ and everything that a known crash needs is found by exact keys.
 | report, what was sent with its minidump | `report#ID` | `sent` | |
 | report, what its user wrote about it | `report#ID` | `feedback` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
-| group | `group#ID` | `group` | three orders: by app its first crash, by group its total, by user its last crash |
+| group | `group#ID` | `group` | by app its first crash, by group its total, by user its last |
 | group, by its class | `classes#APP` | class and `ID` | |
 | group in one version | `group#ID` | `version#VERSION` | the same orders of the version |
 | group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |

@@ -41,7 +41,7 @@ def write_deltas(services: Services, app: App, shard: int, deltas: int, size: in
     for number in range(deltas):
         rows = tally(rows_of(number * size, size))
         batch = f"{number:016d}"
-        services.table.write([delta_put(app.app_id, shard, batch, rows, int(number == 0))])
+        services.table.write([delta_put(app.app_id, shard, batch, rows, GROUPS * (number == 0))])
     return deltas * size
 
 
