@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from chalicelib import clock, keys
 from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
-from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed
+from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, orders_of
 from chalicelib.regressions import Regressions, reopening
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
@@ -142,8 +142,6 @@ class Counts:
                 pass
 
     def _updates(self, changes: _Changes) -> Iterator[Operation]:
-        for key, add in changes.counters.items():
-            yield Update(key, add=add)
         spans = self._table.batch_get(list(changes.spans))
         resolved = {
             key: Group.from_item(item)
@@ -152,10 +150,15 @@ class Counts:
         }
         regressions = self._regressions.among(resolved.values(), changes.rows)
         for key, span in changes.spans.items():
-            update = span.update(key, spans.get(key))
-            if span.kind == "group" and span.group_id in regressions:
+            current = spans.get(key)
+            if span.kind == "version" and current is None:
+                changes.count_group_of_version(span.version_id)
+            update = span.update(key, current)
+            if key in resolved and span.group_id in regressions:
                 update = reopening(update, resolved[key], regressions[span.group_id])
             yield update
+        for key, add in changes.counters.items():
+            yield Update(key, add=add)
         if regressions:
             now = clock.now()
             yield Put(
@@ -204,24 +207,36 @@ class _Span:
         """Add to the total and widen the span, provided that it is still as it was read."""
         if current is None and self.kind == "version":
             made = GroupVersion(self.group_id, self.version_id, self.count, self.first, self.last)
-            return Update(key, set={**made.attributes(), **made.index()}, require={"total": None})
+            return Update(key, set={**made.attributes(), **made.orders()}, require={"total": None})
         if self.kind == "stack" and not (current and current["reports"]):
             made_of = {"reports": self.count, "first_at": self.first, "last_at": self.last}
             before = current["reports"] if current else None
             return Update(key, set=cast(dict[str, Any], made_of), require={"reports": before})
+        if current is None:
+            return Update(key, add={"total": self.count}, must_exist=True)  # fails: it is gone
+        return self._widened(key, current)
+
+    def _widened(self, key: Key, current: Item) -> Update:
+        total_name = "reports" if self.kind == "stack" else "total"
+        first_name = "created_at" if self.kind == "group" else "first_at"
+        first_at, last_at = cast(str, current[first_name]), cast(str, current["last_at"])
+        total = cast(int, current[total_name])
         values: dict[str, Any] = {}
-        require: dict[str, Any] = {}
-        if current is not None and self.last > cast(str, current["last_at"]):
+        if self.last > last_at:
             values["last_at"] = self.last
-            require["last_at"] = current["last_at"]
             if self.kind == "group":
                 values["last_version_id"] = self.version_id
-        first_name = "created_at" if self.kind == "group" else "first_at"
-        if current is not None and self.first < cast(str, current[first_name]):
+        if self.first < first_at:
             values[first_name] = self.first
-            require[first_name] = current[first_name]
-        count = "reports" if self.kind == "stack" else "total"
-        return Update(key, add={count: self.count}, set=values, require=require, must_exist=True)
+        require = {name: current[name] for name in values if name != "last_version_id"}
+        if self.kind != "stack":  # its places in the lists follow
+            first_at, last_at = min(first_at, self.first), max(last_at, self.last)
+            values |= orders_of(self.group_id, first_at, total + self.count, last_at)
+            require |= {first_name: current[first_name], "last_at": current["last_at"]}
+            require["total"] = total
+        return Update(
+            key, add={total_name: self.count}, set=values, require=require, must_exist=True
+        )
 
 
 def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
@@ -243,6 +258,11 @@ class _Changes:
         self.spans: dict[Key, _Span] = {}
         if new_groups:
             self.counters[keys.totals(self._app)]["groups"] = new_groups
+
+    def count_group_of_version(self, version_id: int) -> None:
+        """A group has crashed in the version for the first time."""
+        counters = self.counters[keys.totals(keys.version_partition(version_id))]
+        counters["groups"] = counters.get("groups", 0) + 1
 
     def take(self, row: Row, room: int) -> bool:
         """Take the row, unless the changed items would then be more than `room`."""

@@ -279,12 +279,20 @@ class Group(_Record):
     regressed_in_version_id: int | None = None
 
     def item(self) -> Item:
-        return _placed(
-            keys.group(self.group_id),
-            self.attributes(),
-            app_pk=keys.groups_of_app(self.app_id),
-            app_sk=sortable(self.group_id),
+        return _placed(keys.group(self.group_id), {**self.attributes(), **self.orders()})
+
+    def orders(self) -> dict[str, Value]:
+        """Its places in the app's lists of groups."""
+        first, last = keys.groups_of_app(self.app_id), keys.groups_by_last(self.app_id)
+        ranked = keys.groups_by_total(self.app_id)
+        return _orders(ranked, first, last) | orders_of(
+            self.group_id, self.created_at, self.total, self.last_at
         )
+
+    def by_class(self) -> Item:
+        """Its place in the list by class, which changes with its name only."""
+        key = keys.group_by_class(self.app_id, self.class_name or "", self.group_id)
+        return _placed(key, {"group_id": self.group_id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,11 +305,31 @@ class GroupVersion(_Record):
     first_at: str
     last_at: str
 
-    def index(self) -> dict[str, Value]:
-        return {
-            "app_pk": keys.groups_of_version(self.version_id),
-            "app_sk": sortable(self.group_id),
-        }
+    def item(self) -> Item:
+        key = keys.group_version(self.group_id, self.version_id)
+        return _placed(key, {**self.attributes(), **self.orders()})
+
+    def orders(self) -> dict[str, Value]:
+        """Its places in the version's lists of groups."""
+        first, last = keys.groups_of_version(self.version_id), keys.groups_by_last(self.version_id)
+        ranked = keys.groups_by_total(self.version_id)
+        return _orders(ranked, first, last) | orders_of(
+            self.group_id, self.first_at, self.total, self.last_at
+        )
+
+
+def _orders(ranked: str, first: str, last: str) -> dict[str, Value]:
+    return {"app_pk": first, "group_pk": ranked, "user_pk": last}
+
+
+def orders_of(group_id: int, first_at: str, total: int, last_at: str) -> dict[str, Value]:
+    """The sort keys of a group: by its first crash, by how many it has, by its last one."""
+    end = sortable(group_id)
+    return {
+        "app_sk": f"{first_at}#{end}",
+        "group_sk": f"{max(total, 0):012d}#{end}",
+        "user_sk": f"{last_at}#{end}",
+    }
 
 
 @dataclass(frozen=True, slots=True)

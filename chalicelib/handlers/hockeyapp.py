@@ -22,7 +22,7 @@ from chalicelib.handlers.common import (
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
 from chalicelib.payload import MINIDUMP_DOORS
-from chalicelib.queries.groups import Sort
+from chalicelib.queries.group_order import Sort
 from chalicelib.queries.paging import cut
 from chalicelib.records import RESOLVED, App
 from chalicelib.report_json import as_json
