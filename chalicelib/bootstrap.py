@@ -92,7 +92,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     )
     reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
-    crashes = CrashQueries(table, blobs)
+    crashes = CrashQueries(table, blobs, counts)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(

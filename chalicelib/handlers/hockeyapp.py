@@ -168,7 +168,7 @@ def list_crashes(app_id: str, group_id: str) -> Response:
     """A group and a page of its crashes, newest first."""
     request, _ = _authorised(app_id, "read")
     group = services().groups.group(app_id, shape.identifier(group_id))
-    listed = services().crashes.of_group(group.group.group_id, group.total, shape.paging(request))
+    listed = services().crashes.of_group(group, shape.paging(request))
     crashes = [shape.crash(report) for report in listed.entries]
     return json_answer(shape.listing(listed, crash_reason=shape.group(group), crashes=crashes))
 
