@@ -21,7 +21,7 @@ from chalicelib.signature import omaha_signature, readable_signature
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table, get_all
 from chalicelib.symbols.debug_file import canonical_id
 
-_MAX_OPERATIONS = 7  # of a crash: version (2), group (3), report, what was posted or sent
+_MAX_OPERATIONS = 8  # of a crash: version (2), group (4), report, what was posted or sent
 _MAX_LACKING = 8  # builds that a stack is noted under: those of its innermost frames
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
@@ -174,6 +174,7 @@ class Batch:
             group_id = group.group_id
             self._new_groups[app_id] = self._new_groups.get(app_id, 0) + 1
             self.operations.append(Put(group.item(), if_absent=True))
+            self.operations.append(Put(group.by_class()))
             self.operations.append(Put(_pointer(place, group_id), if_absent=True))
         self._groups[place] = group_id
         stack_place = keys.stack_in_app(assignment.fingerprint, app_id)

@@ -16,6 +16,7 @@ from chalicelib import keys
 from chalicelib.bootstrap import Services
 from chalicelib.records import StoredReport
 from chalicelib.regrouping import Regrouping
+from chalicelib.reordering import Reordering
 from chalicelib.storage.ports import Delete, Item, Put, SortRange, query_all
 from chalicelib.storage.schema import BY_APP
 
@@ -60,6 +61,7 @@ class Rebucketing:
             if number % _REMEMBERED == 0:
                 self._remember(cast(str, item["app_sk"]))
         self._regrouping.settle_groups_left()
+        Reordering(self._table, self._app_id).run()
         self._table.write([Delete(keys.rebucketing(self._app_id))])
         return done
 

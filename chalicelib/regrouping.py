@@ -22,7 +22,7 @@ from chalicelib.commit import described, titled
 from chalicelib.errors import NotFound
 from chalicelib.ids import sortable
 from chalicelib.model import Report
-from chalicelib.records import Group, GroupVersion, StoredReport
+from chalicelib.records import Group, GroupVersion, StoredReport, orders_of
 from chalicelib.storage.ports import (
     ConditionFailed,
     Conflict,
@@ -129,6 +129,7 @@ class Regrouping:
                     **titled(anew.report),
                 )  # fmt: skip
                 operations.append(Put(made.item(), if_absent=True))
+                operations.append(Put(made.by_class()))
                 operations.append(Put(_pointer(place, group_id), if_absent=True))
         stack = anew.assignment.fingerprint
         if group_id == stored.group_id and stack == stored.fingerprint:
@@ -168,8 +169,16 @@ class Regrouping:
         change = {name: value for name, value in change.items() if known.get(name) != value}
         if not change:
             return []
-        require = {"created_at": group.created_at, "bucket_id": group.bucket_id}
-        return [Update(keys.group(group_id), set=change, require=require)]
+        changed = replace(group, **cast(dict[str, Any], change))
+        place = orders_of(group_id, changed.created_at, group.total, group.last_at)["app_sk"]
+        return [
+            Update(
+                keys.group(group_id),
+                set={**change, "app_sk": place},
+                require={"created_at": group.created_at, "bucket_id": group.bucket_id},
+            ),
+            *_renamed(group, changed),
+        ]
 
     def _note(self, group_id: int) -> Put:
         left = keys.left_by_regrouping(self._app_id, group_id)
@@ -213,6 +222,7 @@ class Regrouping:
                 remove=tuple(name for name, value in titles.items() if value is None),
                 require={"bucket_id": group.bucket_id},
             ),
+            *_renamed(group, replace(group, **titles)),
             Delete(keys.group_of_bucket(group.bucket_id, self._app_id)),
             Put(_pointer(place, group.group_id), if_absent=True),
         ]
@@ -242,6 +252,8 @@ class Regrouping:
             return True
         group = Group.from_item(item)
         reports = list(self._services.crashes.all_of_group(group_id))
+        if not reports and group.total != 0:
+            return False
         versions: dict[int, list[str]] = {}
         for report in reports:
             versions.setdefault(report.version_id, []).append(report.date)
@@ -249,20 +261,20 @@ class Regrouping:
             if str(part["sk"]).startswith("version#"):
                 self._settle_version(GroupVersion.from_item(part), versions)
         if not reports:
-            if group.total != 0:
-                return False
             self._take_away(group)
             return True
         newest = max(reports, key=lambda report: (report.date, report.report_id))
+        first_at = min(report.date for report in reports)
         self._table.write([
             Update(
                 keys.group(group_id),
                 set={
-                    "created_at": min(report.date for report in reports),
+                    "created_at": first_at,
                     "last_at": newest.date,
                     "last_version_id": newest.version_id,
+                    **orders_of(group_id, first_at, group.total, newest.date),
                 },
-                require={"last_at": group.last_at},
+                require={"last_at": group.last_at, "total": group.total},
             )
         ])  # fmt: skip
         return True
@@ -271,17 +283,22 @@ class Regrouping:
         key = keys.group_version(part.group_id, part.version_id)
         dates = versions.get(part.version_id)
         if dates is None:
-            self._table.write([Delete(key, require={"total": part.total})])
+            totals = keys.totals(keys.version_partition(part.version_id))
+            gone = Delete(key, must_exist=True, require={"total": part.total})
+            self._table.write([gone, Update(totals, add={"groups": -1})])
             return
-        values = {"first_at": min(dates), "last_at": max(dates)}
-        self._table.write([Update(key, set=values, must_exist=True)])
+        first_at, last_at = min(dates), max(dates)
+        values = orders_of(part.group_id, first_at, part.total, last_at)
+        values |= {"first_at": first_at, "last_at": last_at}
+        self._table.write([Update(key, set=values, require={"total": part.total})])
 
     def _take_away(self, group: Group) -> None:
         for item in list(query_all(self._table, keys.group_partition(group.group_id))):
             if item["sk"] != keys.group(group.group_id).sk:
                 self._table.write([Delete(Key(str(item["pk"]), str(item["sk"])))])
         last: list[Operation] = [
-            Delete(keys.group(group.group_id), must_exist=True, require={"total": 0})
+            Delete(keys.group(group.group_id), must_exist=True, require={"total": 0}),
+            Delete(keys.group_by_class(self._app_id, group.class_name or "", group.group_id)),
         ]
         place = keys.group_of_bucket(group.bucket_id, self._app_id)
         pointer = self._table.get(place)
@@ -289,6 +306,14 @@ class Regrouping:
             last.append(Delete(place))
         totals = keys.totals(keys.app_partition(self._app_id))
         self._table.write([*last, Update(totals, add={"groups": -1})])
+
+
+def _renamed(group: Group, changed: Group) -> list[Operation]:
+    """What brings a group to its new place in the list by class."""
+    before, after = group.by_class(), changed.by_class()
+    if before == after:
+        return []
+    return [Delete(Key(str(before["pk"]), str(before["sk"]))), Put(after)]
 
 
 def _there(values: dict[str, Any]) -> dict[str, Value]:

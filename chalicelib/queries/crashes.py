@@ -7,20 +7,35 @@ from collections.abc import Iterator
 from itertools import islice
 
 from chalicelib import keys, payload
+from chalicelib.counts import Counts
 from chalicelib.errors import FormatError, NotFound
 from chalicelib.payload import Payload
+from chalicelib.queries.by_day import Beginning, beginning, reports_by_day
+from chalicelib.queries.groups import CountedGroup
 from chalicelib.queries.paging import Listing, Paging
 from chalicelib.records import DeadLetter, StoredReport
-from chalicelib.storage.ports import BlobNotFound, Blobs, Index, Item, Table, query_all
+from chalicelib.storage.ports import (
+    BlobNotFound,
+    Blobs,
+    Index,
+    Item,
+    SortRange,
+    Table,
+    query_all,
+)
 from chalicelib.storage.schema import BY_APP, BY_GROUP
+
+_AFTER_ALL_DAYS = "9999"
+_MAX_PAGE = 1000  # items of one query
 
 
 class CrashQueries:
     """Reads reports and their payloads."""
 
-    def __init__(self, table: Table, blobs: Blobs) -> None:
+    def __init__(self, table: Table, blobs: Blobs, counts: Counts) -> None:
         self._table = table
         self._blobs = blobs
+        self._counts = counts
 
     def report(self, report_id: int, app_id: str | None = None) -> StoredReport:
         """One report; raises `NotFound` also for a report of another app than `app_id`."""
@@ -38,12 +53,33 @@ class CrashQueries:
         except BlobNotFound as error:
             raise NotFound("payload of crash", str(report_id)) from error
 
-    def of_group(self, group_id: int, total: int, paging: Paging) -> Listing[StoredReport]:
-        """A page of a group's reports, newest first; `total` is the group's count."""
-        page_size = min(1000, -(-paging.end // keys.REPORT_SHARDS) + 8)
-        items = self._newest_first(keys.reports_of_group(group_id), BY_GROUP, "group_sk", page_size)
-        entries = tuple(StoredReport.from_item(i) for i in islice(items, paging.start, paging.end))
-        return Listing(entries, total, paging)
+    def of_group(self, entry: CountedGroup, paging: Paging) -> Listing[StoredReport]:
+        """A page of a group's reports, newest first.
+
+        The counts by day say where a late page begins, so that it reads no
+        more than the reports of that day before it.
+        """
+        group = entry.group
+        begin = Beginning(_AFTER_ALL_DAYS, paging.start)
+        if paging.start > 0:
+            pending = self._counts.pending(group.app_id).rows
+            partition = keys.group_partition(group.group_id)
+            rows = (row for row in pending if row.group_id == group.group_id)
+            days = reports_by_day(self._table, partition, rows)
+            found = beginning(days, paging.start, newest_first=True)
+            if found is None:
+                return Listing((), entry.total, paging)
+            begin = found
+        last = begin.skipped + paging.per_page
+        items = self._newest_first(
+            keys.reports_of_group(group.group_id),
+            BY_GROUP,
+            "group_sk",
+            min(_MAX_PAGE, -(-last // keys.REPORT_SHARDS) + 8),
+            SortRange(high=f"{begin.day}\U0010ffff"),
+        )
+        entries = tuple(StoredReport.from_item(i) for i in islice(items, begin.skipped, last))
+        return Listing(entries, entry.total, paging)
 
     def of_group_in_version(
         self, group_id: int, version_id: int, total: int, paging: Paging
@@ -83,11 +119,19 @@ class CrashQueries:
             yield from map(DeadLetter.from_item, query_all(self._table, partition))
 
     def _newest_first(
-        self, partitions: tuple[str, ...], index: Index, sort: str, page_size: int
+        self,
+        partitions: tuple[str, ...],
+        index: Index,
+        sort: str,
+        page_size: int,
+        places: SortRange = SortRange(),
     ) -> Iterator[Item]:
         """The items of all shards of one list, merged."""
         shards = [
-            query_all(self._table, partition, index=index, descending=True, page_size=page_size)
+            query_all(
+                self._table, partition, index=index, sort=places, descending=True,
+                page_size=page_size,
+            )
             for partition in partitions
-        ]
+        ]  # fmt: skip
         return heapq.merge(*shards, key=lambda item: str(item[sort]), reverse=True)
