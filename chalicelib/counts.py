@@ -190,18 +190,26 @@ _Kind: TypeAlias = Literal["group", "version", "stack"]
 
 
 class _Span:
-    """A total with the first and last date it covers: of a group, a group in a version, a stack."""
+    """A total with the first and last date it covers: of a group, a group in a version, a stack.
+
+    What goes away does not narrow it (settling.py does), nor does it widen it.
+    """
 
     def __init__(self, row: Row, kind: _Kind) -> None:
         self.group_id, self.version_id = row.group_id, row.version_id
         self.kind = kind
         self.count, self.first, self.last = row.reports, row.first, row.last
+        self._is_widened = row.reports > 0
 
     def take(self, row: Row) -> None:
         self.count += row.reports
-        self.first = min(self.first, row.first)
-        if row.last > self.last:
+        if row.reports <= 0:
+            return
+        is_last = not self._is_widened or row.last > self.last
+        self.first = min(self.first, row.first) if self._is_widened else row.first
+        if is_last:
             self.last, self.version_id = row.last, row.version_id
+        self._is_widened = True
 
     def update(self, key: Key, current: Item | None) -> Update:
         """Add to the total and widen the span, provided that it is still as it was read."""
@@ -221,16 +229,17 @@ class _Span:
         first_name = "created_at" if self.kind == "group" else "first_at"
         first_at, last_at = cast(str, current[first_name]), cast(str, current["last_at"])
         total = cast(int, current[total_name])
+        first, last = (self.first, self.last) if self._is_widened else (first_at, last_at)
         values: dict[str, Any] = {}
-        if self.last > last_at:
-            values["last_at"] = self.last
+        if last > last_at:
+            values["last_at"] = last
             if self.kind == "group":
                 values["last_version_id"] = self.version_id
-        if self.first < first_at:
-            values[first_name] = self.first
+        if first < first_at:
+            values[first_name] = first
         require = {name: current[name] for name in values if name != "last_version_id"}
         if self.kind != "stack":  # its places in the lists follow
-            first_at, last_at = min(first_at, self.first), max(last_at, self.last)
+            first_at, last_at = min(first_at, first), max(last_at, last)
             values |= orders_of(self.group_id, first_at, total + self.count, last_at)
             require |= {first_name: current[first_name], "last_at": current["last_at"]}
             require["total"] = total
@@ -242,6 +251,8 @@ class _Span:
 def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
     if total is None or not total.reports:
         return StackTotal(row.reports, row.first, row.last)
+    if row.reports <= 0:
+        return StackTotal(total.reports + row.reports, total.first_at, total.last_at)
     first, last = min(total.first_at, row.first), max(total.last_at, row.last)
     return StackTotal(total.reports + row.reports, first, last)
 

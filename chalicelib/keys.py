@@ -25,6 +25,8 @@ and everything that a known crash needs is found by exact keys.
 | report, what was sent with its minidump | `report#ID` | `sent` | |
 | report, what its user wrote about it | `report#ID` | `feedback` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
+| report, by the contact it came with | `contact#APP#SHARD#CONTACT` | date and `ID` | |
+| deleted report, until nothing can bring it back | `report#ID` | `report` | |
 | group | `group#ID` | `group` | by app its first crash, by group its total, by user its last |
 | group, by its class | `classes#APP` | class and `ID` | |
 | group in one version | `group#ID` | `version#VERSION` | the same orders of the version |
@@ -32,7 +34,7 @@ and everything that a known crash needs is found by exact keys.
 | groups that crashed again after they were resolved | `regressed#APP` | time and mark | |
 | group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |
 | stack, with its bucket per threshold | `stack#FINGERPRINT` | `stack` | |
-| stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | |
+| stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | by group |
 | messages that a stack has been seen with | `stack#PLAIN` | `messages` | |
 | stack, as first seen with this content and no frames | `content#DIGEST` | `stack` | |
 | stack, in the buckets it belongs to | `members#BUCKET` | `FINGERPRINT` | |
@@ -141,6 +143,22 @@ def sent(report_id: int) -> Key:
 
 def feedback(report_id: int) -> Key:
     return Key(f"report#{report_id}", "feedback")
+
+
+def contact(app_id: str, text: str, report_id: int, date: str) -> Key:
+    """A report by its contact: sharded, as one contact may stand in all of an app's reports."""
+    shard = report_id % REPORT_SHARDS
+    return Key(reports_of_contact(app_id, text)[shard], f"{date}#{sortable(report_id)}")
+
+
+def reports_of_contact(app_id: str, text: str) -> tuple[str, ...]:
+    """The partitions that together hold an app's reports of a contact."""
+    return tuple(f"contact#{app_id}#{shard}#{text}" for shard in range(REPORT_SHARDS))
+
+
+def stacks_of_group(group_id: int) -> str:
+    """The stacks that an app has grouped there, of the by-group index."""
+    return f"stacks#{group_id}"
 
 
 def group(group_id: int) -> Key:

@@ -168,6 +168,18 @@ class StoredReport(_Record):
     signature: str | None = None
     omaha_signature: str | None = None
 
+    @classmethod
+    def at(cls, item: Item | None) -> StoredReport | None:
+        """The report in what stands at a report's key: None where it was deleted."""
+        return None if item is None or "deleted_at" in item else cls.from_item(item)
+
+    def contact_item(self) -> Item | None:
+        """What finds the report by its contact, where its user does not."""
+        if not self.contact or self.contact == self.user:
+            return None
+        key = keys.contact(self.app_id, self.contact, self.report_id, self.date)
+        return _placed(key, {"report_id": self.report_id})
+
     def item(self) -> Item:
         shard = self.report_id % keys.REPORT_SHARDS
         place = f"{self.date}#{sortable(self.report_id)}"
@@ -181,6 +193,27 @@ class StoredReport(_Record):
             index["user_pk"] = keys.reports_of_user(self.app_id, self.user)
             index["user_sk"] = place
         return _placed(keys.report(self.report_id), self.attributes(), **index)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted(_Record):
+    """What stands in the place of a deleted report, so that an event which comes late does not
+    make it again. While its blobs are not deleted, it has no `expires_at`.
+    """
+
+    report_id: int
+    app_id: str
+    deleted_at: str
+    door: str
+    attachments: int = 0
+    expires_at: int | None = None
+
+    @classmethod
+    def at(cls, item: Item | None) -> Deleted | None:
+        return cls.from_item(item) if item is not None and "deleted_at" in item else None
+
+    def item(self) -> Item:
+        return _placed(keys.report(self.report_id), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +326,21 @@ class Group(_Record):
         """Its place in the list by class, which changes with its name only."""
         key = keys.group_by_class(self.app_id, self.class_name or "", self.group_id)
         return _placed(key, {"group_id": self.group_id})
+
+
+def stack_pointer(fingerprint: str, app_id: str, group_id: int) -> Item:
+    """Leads from a stack to the group that an app has it in; the group finds it by index."""
+    return _placed(
+        keys.stack_in_app(fingerprint, app_id),
+        {"group_id": group_id},
+        group_pk=keys.stacks_of_group(group_id),
+        group_sk=fingerprint,
+    )
+
+
+def bucket_pointer(bucket_id: str, app_id: str, group_id: int) -> Item:
+    """Leads from a bucket to the group of an app that holds its reports."""
+    return _placed(keys.group_of_bucket(bucket_id, app_id), {"group_id": group_id})
 
 
 @dataclass(frozen=True, slots=True)

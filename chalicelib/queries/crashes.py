@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 
 from chalicelib import keys, payload
@@ -13,7 +14,7 @@ from chalicelib.payload import Payload
 from chalicelib.queries.by_day import Beginning, beginning, reports_by_day
 from chalicelib.queries.groups import CountedGroup
 from chalicelib.queries.paging import Listing, Paging
-from chalicelib.records import DeadLetter, StoredReport
+from chalicelib.records import DeadLetter, Deleted, StoredReport
 from chalicelib.storage.ports import (
     BlobNotFound,
     Blobs,
@@ -27,6 +28,7 @@ from chalicelib.storage.schema import BY_APP, BY_GROUP
 
 _AFTER_ALL_DAYS = "9999"
 _MAX_PAGE = 1000  # items of one query
+_AHEAD = 50  # items of a group's shard that are read ahead, where a few may be enough
 
 
 class CrashQueries:
@@ -39,10 +41,10 @@ class CrashQueries:
 
     def report(self, report_id: int, app_id: str | None = None) -> StoredReport:
         """One report; raises `NotFound` also for a report of another app than `app_id`."""
-        item = self._table.get(keys.report(report_id))
-        if item is None or (app_id is not None and item["app_id"] != app_id):
+        found = StoredReport.at(self._table.get(keys.report(report_id)))
+        if found is None or app_id not in {None, found.app_id}:
             raise NotFound("crash", str(report_id))
-        return StoredReport.from_item(item)
+        return found
 
     def payload(self, report_id: int, *, with_attachments: bool = False) -> Payload:
         """What was received for a report: its log, its description, its attachments."""
@@ -90,18 +92,40 @@ class CrashQueries:
         entries = tuple(StoredReport.from_item(i) for i in islice(ours, paging.start, paging.end))
         return Listing(entries, total, paging)
 
-    def all_of_group(self, group_id: int) -> Iterator[StoredReport]:
-        """Every report of a group, newest first."""
-        items = self._newest_first(keys.reports_of_group(group_id), BY_GROUP, "group_sk", 1000)
+    def newest_first(self, group_id: int) -> Iterator[StoredReport]:
+        """The reports of a group, the newest first, read as they are asked for."""
+        items = self._newest_first(keys.reports_of_group(group_id), BY_GROUP, "group_sk", _AHEAD)
         return map(StoredReport.from_item, items)
+
+    def oldest_first(self, group_id: int, since: str | None = None) -> Iterator[StoredReport]:
+        """The same from the other end, or from a date (as stored) on."""
+        shards = [
+            query_all(
+                self._table, partition, index=BY_GROUP, sort=SortRange(low=since), page_size=_AHEAD
+            )
+            for partition in keys.reports_of_group(group_id)
+        ]
+        merged = heapq.merge(*shards, key=lambda item: str(item["group_sk"]))
+        return map(StoredReport.from_item, merged)
+
+    def unprocessed(self, report_id: int) -> Payload:
+        """What was received for a crash that has no report: it waits, or is a dead letter.
+
+        Without a log that is a blob by itself. Raises `NotFound` also for a
+        crash that was deleted, while its payload is still there.
+        """
+        if Deleted.at(self._table.get(keys.report(report_id))) is None:
+            with suppress(BlobNotFound, FormatError):
+                return payload.read_as_stored(self._blobs, keys.raw_blob(report_id))
+        raise NotFound("crash", str(report_id))
 
     def is_waiting(self, report_id: int, app_id: str) -> bool:
         """Whether the app's payload of this id was accepted and is still to be processed."""
         if self.dead_letter(report_id) is not None:
             return False
         try:
-            return payload.read_as_stored(self._blobs, keys.raw_blob(report_id)).app_id == app_id
-        except (BlobNotFound, FormatError):
+            return self.unprocessed(report_id).app_id == app_id
+        except NotFound:
             return False
 
     def of_app(self, app_id: str) -> Iterator[StoredReport]:

@@ -175,6 +175,8 @@ def _by_group(rows: Iterable[Row]) -> dict[int, list[Row]]:
 def _counted(group: Group, pending: Sequence[Row]) -> _Counted:
     first_at, last_at, version_id = group.created_at, group.last_at, group.last_version_id
     for row in pending:
+        if row.reports <= 0:  # what goes away narrows the dates when the group is settled
+            continue
         first_at = min(first_at, row.first)
         if row.last > last_at:
             last_at, version_id = row.last, row.version_id
@@ -189,6 +191,8 @@ def _in_version(group: Group, part: GroupVersion, version: Version) -> CountedGr
 def _with_row(part: GroupVersion | None, row: Row) -> GroupVersion:
     if part is None:
         return GroupVersion(row.group_id, row.version_id, row.reports, row.first, row.last)
+    if row.reports <= 0:
+        return replace(part, total=part.total + row.reports)
     return replace(
         part,
         total=part.total + row.reports,
