@@ -5,6 +5,8 @@ from chalicelib.handlers import (
     breakpad_symbols,
     crash_details,
     hockeyapp,
+    hockeyapp_histograms,
+    hockeyapp_triage,
     omaha,
     omaha_symbols,
     partycrasher,
@@ -19,6 +21,8 @@ from chalicelib.handlers.application import Application
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(hockeyapp_histograms.routes)
+app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)
