@@ -17,7 +17,7 @@ from chalicelib import deltas, keys
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
-from chalicelib.commit import described, titled
+from chalicelib.commit import described, titled, waits_for_symbols
 from chalicelib.errors import NotFound
 from chalicelib.ids import sortable
 from chalicelib.left_groups import left
@@ -132,6 +132,8 @@ class Regrouping:
                 require={"group_id": stored.group_id, "fingerprint": stored.fingerprint},
             )
         )
+        # Symbols of one build name some frames; those of others may still be missing.
+        operations += waits_for_symbols(anew.report, self._app_id, stack)
         operations.append(self._delta(stored, moved, new_groups))
         if group_id != stored.group_id:
             operations.append(left(self._app_id, stored.group_id, [stored.version_id]))

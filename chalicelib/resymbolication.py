@@ -146,8 +146,11 @@ class Resymbolication:
 
     def _wait_no_more(self, app_id: str, debug_id: str, stacks: Sequence[str]) -> None:
         """Take the notes away, and what bucketing keeps of stacks that no report has now."""
-        totals = self._services.counts.of_stacks(app_id, stacks)
-        gone = [stack for stack in stacks if stack not in totals]
+        counts = self._services.counts
+        counts.fold_all(app_id)  # what is taken from a stack must not be counted once it is gone
+        totals = counts.of_stacks(app_id, stacks)
+        pending = {row.stack for row in counts.pending(app_id).rows}
+        gone = [stack for stack in stacks if stack not in totals and stack not in pending]
         Forgetting(self._table).forget(gone, [app_id])
         notes = [Delete(keys.waiting(app_id, debug_id, stack)) for stack in stacks]
         for start in range(0, len(notes), MAX_BATCH_ITEMS):
