@@ -6,27 +6,19 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeAlias, cast, get_args
+from typing import cast
 
 from chalicelib import clock, keys
-from chalicelib.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
+from chalicelib.access import SCOPES, Access
+from chalicelib.errors import InvalidRequest, NotFound, Unauthenticated
 from chalicelib.ids import IdSource
 from chalicelib.omaha_ids import MAX_CHARS, omaha_id_put
 from chalicelib.records import App, Token
 from chalicelib.storage.ports import ConditionFailed, Delete, Put, Table, query_all
 from chalicelib.ttl_cache import TtlCache
 
-Scope: TypeAlias = Literal["upload", "read", "write", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 PLATFORMS = ("Android", "iOS", "Mac OS", "Windows", "Windows Phone", "Linux", "Custom")
 
-# What each scope may do.
-COVERS: dict[str, frozenset[str]] = {
-    "upload": frozenset({"upload"}),
-    "read": frozenset({"read"}),
-    "write": frozenset({"read", "write", "upload"}),
-    "admin": frozenset(SCOPES),
-}
 _LOOKUP_CHARS = 8  # of the token, to find its hash; the other 24 stay secret
 _KNOWN_APP_S = 5.0  # how long a process may go on with an app as it was
 
@@ -142,28 +134,16 @@ class Accounts:
     def revoke_token(self, token: str) -> None:
         self._table.write([Delete(keys.token(token[:_LOOKUP_CHARS], _digest(token)))])
 
-    def authenticate(self, token: str | None) -> Token:
-        """What is known of a token; raises `Unauthenticated` for none or an unknown one."""
+    def authenticate(self, token: str | None) -> Access:
+        """What a token opens; raises `Unauthenticated` for none or an unknown one."""
         if token:
             digest = _digest(token)
             lookup = keys.token(token[:_LOOKUP_CHARS], "").pk
             for item in query_all(self._table, lookup):
                 stored = Token.from_item(item)
                 if hmac.compare_digest(stored.digest, digest):
-                    return stored
+                    return Access.of_token(stored)
         raise Unauthenticated("api token invalid")
-
-    def authorise(self, token: str | None, scope: Scope, app_id: str | None = None) -> Token:
-        """The token, if it covers `scope` on that app (None: on something).
-
-        Raises `Unauthenticated`, or `Forbidden` for a known token without the right.
-        """
-        known = self.authenticate(token)
-        if scope not in COVERS[known.scope]:
-            raise Forbidden(f"this token's scope is {known.scope}; {scope} is needed")
-        if app_id is not None and known.app_id not in {None, app_id}:
-            raise Forbidden("this token is for another app")
-        return known
 
 
 def _digest(token: str) -> str:

@@ -95,7 +95,7 @@ def test_a_token_opens_what_it_was_made_for(command: Command, opened: Services) 
     app_id = command.make_app()
     token = command.json("token", "create", "--app", app_id, "--scope", "read")["token"]
     known = opened.accounts.authenticate(token)
-    assert (known.scope, known.app_id) == ("read", app_id)
+    assert (known.scope, known.app_ids) == ("read", {app_id})
 
 
 # --- users ----------------------------------------------------------------

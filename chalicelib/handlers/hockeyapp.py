@@ -6,7 +6,7 @@ from typing import get_args
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.accounts import Scope
+from chalicelib.access import Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.formats import quincy_xml
 from chalicelib.handlers import crash_posts, plist
@@ -112,12 +112,9 @@ def _accepted(request: Incoming, app: App, crash_id: int) -> Response:
 @hockeyapp_errors
 def list_apps() -> Response:
     """The apps that the token opens."""
-    token = services().accounts.authorise(_incoming().token, "read")
-    apps = [
-        shape.app(entry)
-        for entry in services().accounts.apps()
-        if token.app_id in {None, entry.app_id}
-    ]
+    access = services().accounts.authenticate(_incoming().token)
+    access.require("read")
+    apps = [shape.app(entry) for entry in services().accounts.apps() if access.opens(entry.app_id)]
     return json_answer({"apps": apps, "status": "success"})
 
 
