@@ -98,7 +98,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         queue=queue,
         ids=ids,
         accounts=accounts,
-        users=Users(table, accounts),
+        users=Users(table, accounts, sign_in_s=settings.sign_in_s),
         links=Links(table),
         omaha_apps=OmahaApps(table, ids, accounts),
         projects=Projects(table, ids, accounts),

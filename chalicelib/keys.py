@@ -14,7 +14,7 @@ and everything that a known crash needs is found by exact keys.
 | app, by its number | `appnumber#NUMBER` | `app` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
 | app, by the id omaha-server's clients call it | `omaha_ids` | id | |
-| token | `token#FIRST8` | hash | |
+| token, that of a user who signed in too | `token#FIRST8` | hash | |
 | user | `users` | email | |
 | secret that links are signed with | `secrets` | `links` | |
 | version of an app | `versions#APP` | number and name | |

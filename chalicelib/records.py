@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
@@ -110,8 +111,31 @@ class User(_Record):
     parallel: int
     app_ids: Sequence[str] | None = None
 
+    @property
+    def mark(self) -> bytes:
+        """Tells this password of this user from any other, and nothing else about it."""
+        return hashlib.sha256(self.salt + self.digest).digest()
+
     def item(self) -> Item:
         return _placed(keys.user(self.email), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn(_Record):
+    """A token that a user got for the password, good until `expires_at` (seconds since 1970).
+
+    It opens what the user may see, as long as there is this user with this
+    password (`mark`). Of the token itself only the SHA-256 is kept.
+    """
+
+    digest: str
+    email: str
+    mark: bytes
+    created_at: str
+    expires_at: int
+
+    def item(self, lookup: str) -> Item:
+        return _placed(keys.token(lookup, self.digest), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
