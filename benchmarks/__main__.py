@@ -16,6 +16,7 @@ _FULL = (
     ("evaluation", "--baseline"),
     ("engine",),
     ("minidumps",),
+    ("door",),
     ("bugsink",),
     ("drain",),
 )
@@ -25,6 +26,7 @@ _QUICK = (
     ("evaluation",),
     ("engine", "--stored", "300", "1000", "--rounds", "2"),
     ("minidumps", "--rounds", "3"),
+    ("door", "--reports", "800", "--runs", "1"),
     ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
 )

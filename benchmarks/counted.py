@@ -82,7 +82,7 @@ class Counted:
             self.blobs,
             Bucketing(self.table),
             self._ids,
-            Reader().report,
+            Reader().crash,
             lambda _: self._app,
         )
         return Worker(replace(services, processor=processor))

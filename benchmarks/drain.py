@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import output, processes
-from benchmarks.load import Generator, Job
+from benchmarks.load import CLIENTS, Generator, Job, Posted, Target
 from benchmarks.storehouse import Tenant, fill, fresh_folder, make_tenant
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -116,7 +116,16 @@ def measured(
 
 
 def run(
-    data: Path, tenant: Tenant, stored: int, reports: int, seed: int, workers: int, http: int
+    data: Path,
+    tenant: Tenant,
+    stored: int,
+    reports: int,
+    seed: int,
+    workers: int,
+    http: int,
+    *,
+    target: Target = "crashbucket",
+    clients: int = CLIENTS,
 ) -> Drained:
     """Start the server, post, wait until everything is visible; proves that nothing is missing."""
     with processes.crashbucket(data, workers=workers, http=http, checkout=CHECKOUT) as (
@@ -124,19 +133,16 @@ def run(
         roots,
     ):
         reader = Reader(port, tenant)
-        warm_up = Generator(Job("crashbucket", port, tenant.app_id, _WARM_UP, seed + 50)).post()
-        reader.wait_for(warm_up.ids)
+        reader.wait_for(warm_up(port, tenant, seed, target).ids)
         before = reader.crashes_in_groups()
-        generator = Generator(Job("crashbucket", port, tenant.app_id, reports, seed))
+        generator = Generator(Job(target, port, tenant.app_id, reports, seed, clients))
         cpu = processes.cpu_seconds(roots)
         with processes.MemoryWatch(roots) as memory:
             posted = generator.post()
             reader.wait_for(posted.ids)
             drained_at = time.monotonic()
             cpu = processes.cpu_seconds(roots) - cpu
-        if posted.refused:
-            told = (data / "server.log").read_text()[-2000:]
-            raise RuntimeError(f"refused: {posted.refused}\n{told}")
+        no_refusals(posted, data)
         after = reader.crashes_in_groups()
     if after - before != posted.accepted:
         raise RuntimeError(f"{posted.accepted} accepted, {after - before} counted")
@@ -152,6 +158,17 @@ def run(
         cpu_ms=1000 * cpu / posted.accepted,
         generator_cpu_share=posted.cpu_share,
     )
+
+
+def warm_up(port: int, tenant: Tenant, seed: int, target: Target) -> Posted:
+    """Posts of the same kind that are not measured; they need not be processed yet."""
+    return Generator(Job(target, port, tenant.app_id, _WARM_UP, seed + 50)).post()
+
+
+def no_refusals(posted: Posted, data: Path) -> None:
+    if posted.refused:
+        told = (data / "server.log").read_text()[-2000:]
+        raise RuntimeError(f"refused: {posted.refused}\n{told}")
 
 
 def median(runs: Sequence[Drained]) -> Drained:

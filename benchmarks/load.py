@@ -26,6 +26,9 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks import corpus
+from benchmarks.minidumps import made
+
+Target = Literal["crashbucket", "minidumps", "bugsink"]
 
 CLIENTS = 4
 _BOUNDARY = "----crashbucket-load-8d1f"
@@ -36,9 +39,12 @@ _RECEIVE_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to post where. `app` is an app's id, or a project and its key (`1/abc...`)."""
+    """What to post where: logs or minidumps to Crashbucket, events to Bugsink.
 
-    target: Literal["crashbucket", "bugsink"]
+    `app` is an app's id, or a project and its key (`1/abc...`).
+    """
+
+    target: Target
     port: int
     app: str
     reports: int
@@ -112,6 +118,8 @@ def _requests(job: Job) -> Iterator[bytes]:
     for crash in corpus.Corpus(job.seed).crashes(job.reports):
         if job.target == "crashbucket":
             yield _upload(job, crash)
+        elif job.target == "minidumps":
+            yield _breakpad_upload(job, crash)
         else:
             yield _sentry_store(job, crash)
 
@@ -129,6 +137,16 @@ def _upload(job: Job, crash: corpus.Crash) -> bytes:
     body, content_type = upload_form(crash)
     path = f"/api/2/apps/{job.app}/crashes/upload"
     return _request(path, job.port, {"Content-Type": content_type}, body)
+
+
+def _breakpad_upload(job: Job, crash: corpus.Crash) -> bytes:
+    """A dump as Breakpad's uploader sends it."""
+    said = {"prod": "Shop", "ver": crash.version[1], "guid": f"{crash.number:032x}"}
+    parts = [_part(f'name="{name}"', value.encode()) for name, value in said.items()]
+    file = 'name="upload_file_minidump"; filename="a.dmp"\r\nContent-Type: application/octet-stream'
+    body = b"".join((*parts, _part(file, made.dump(crash)), f"--{_BOUNDARY}--\r\n".encode()))
+    content_type = f"multipart/form-data; boundary={_BOUNDARY}"
+    return _request(f"/breakpad/{job.app}/upload", job.port, {"Content-Type": content_type}, body)
 
 
 def _part(disposition: str, data: bytes) -> bytes:
@@ -174,8 +192,8 @@ class _Client:
         self.posted_at = time.monotonic()
         self.socket.sendall(request)
 
-    def answer(self) -> bytes | None:
-        """Take what has come: the whole answer's head, or None while it is not all there."""
+    def answer(self) -> tuple[bytes, bytes] | None:
+        """Take what has come: head and body of the answer, or None while it is not all there."""
         data = self.socket.recv(_RECEIVE_BYTES)
         if not data:
             # A server may close a kept connection at any time: then a client posts again.
@@ -192,12 +210,19 @@ class _Client:
         length = _LENGTH.search(head)
         if length is None or len(body) < int(length[1]):
             return None
-        return head + b"\r\n"
+        return head + b"\r\n", body
 
     def _connect(self) -> socket.socket:
         made = socket.create_connection(("127.0.0.1", self._port))
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
+
+
+def _id_in(job: Job, head: bytes, body: bytes) -> int:
+    if job.target == "minidumps":
+        return int(body)
+    location = _LOCATION.search(head)
+    return int(location[1]) if location else 0
 
 
 def _post(job: Job, requests: list[bytes]) -> Posted:
@@ -214,17 +239,17 @@ def _post(job: Job, requests: list[bytes]) -> Posted:
     while selector.get_map():
         for key, _ in selector.select():
             client = key.data
-            head = client.answer()
+            answer = client.answer()
             if client.socket is not key.fileobj:
                 selector.unregister(key.fileobj)
                 selector.register(client.socket, selectors.EVENT_READ, client)
-            if head is None:
+            if answer is None:
                 continue
+            head, body = answer
             latencies.append(time.monotonic() - client.posted_at)
             status = head[9:12].decode()
             if status in {"200", "201"}:
-                location = _LOCATION.search(head)
-                ids.append(int(location[1]) if location else 0)
+                ids.append(_id_in(job, head, body))
             else:
                 refused[status] += 1
             following = next(waiting, None)

@@ -115,7 +115,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
             blobs,
             bucketing,
             ids,
-            reader.report,
+            reader.crash,
             accounts.find_app,
             max_dump_bytes=settings.max_dump_bytes,
             land=landings.land,

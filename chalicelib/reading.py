@@ -22,7 +22,14 @@ class Reader:
         self._symbols_of = symbols_of
 
     def report(self, received: Payload) -> Report:
-        """The report in a payload; raises `FormatError` when it cannot be read."""
+        """The whole report in a payload; raises `FormatError` when it cannot be read."""
+        return self._report(received, whole=True)
+
+    def crash(self, received: Payload) -> Report:
+        """The report without what does not tell its crash from others: other threads of a dump."""
+        return self._report(received, whole=False)
+
+    def _report(self, received: Payload, *, whole: bool) -> Report:
         if received.door == PARTYCRASHER:
             return partycrasher_json.parse(received.log)
         if received.door == OMAHA and not received.log and received.log_key is None:
@@ -31,5 +38,5 @@ class Reader:
         if received.door in MINIDUMP_DOORS:
             from chalicelib.formats.minidump import report  # noqa: PLC0415 - 40 modules of tables
 
-            return report.parse(received.log, symbols)
+            return report.parse(received.log, symbols, only_crashed=not whole)
         return symbolicate(log.parse(received.log), symbols)

@@ -64,7 +64,7 @@ class Regrouping:
         Raises `FormatError` or `NotFound` when it cannot be read any more.
         """
         received = self._services.crashes.payload(stored.report_id)
-        report = self._services.reader.report(received)
+        report = self._services.reader.crash(received)
         database_id = stored.database_id or str(stored.report_id)
         assignment = self._services.bucketing.assign(
             normalise(report),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.formats.path_names import file_name
 from chalicelib.model import Frame, Report
@@ -23,28 +23,44 @@ def readable_signature(report: Report) -> str | None:
     thread = report.crashed_thread
     if thread is None or not thread.frames:
         return None
-    frames = [_for_siggen(frame) for frame in thread.frames[:_MAX_FRAMES]]
-    result = _generator().generate(
-        {
-            # The case of module names tells nothing there.
-            "os": "Windows NT" if report.platform == "windows" else report.os.name,
-            "reason": report.exception_type,
-            "crashing_thread": 0,
-            "threads": [{"frames": frames}],
-        }
+    frames = tuple(map(_told, thread.frames[:_MAX_FRAMES]))
+    # The case of module names tells nothing on Windows.
+    system = "Windows NT" if report.platform == "windows" else report.os.name
+    return _generated(system, report.exception_type, frames)
+
+
+class _Told(NamedTuple):
+    """What a signature may say of a frame; an address differs from one device to the next, and
+    is told only where there is nothing else."""
+
+    module: str | None
+    function: str | None
+    file: str | None
+    line: int | None
+    module_offset: str | None
+    offset: str | None
+
+
+def _told(frame: Frame) -> _Told:
+    return _Told(
+        frame.module and frame.module[:_MAX_NAME],
+        frame.function and frame.function[:_MAX_NAME],
+        frame.file and frame.file[:_MAX_NAME],
+        frame.line,
+        None if frame.function else _hex(frame.offset),
+        None if frame.function or frame.module else _hex(frame.address),
     )
-    return result.signature or None
 
 
-def _for_siggen(frame: Frame) -> dict[str, Any]:
-    return {
-        "module": frame.module and frame.module[:_MAX_NAME],
-        "function": frame.function and frame.function[:_MAX_NAME],
-        "file": frame.file and frame.file[:_MAX_NAME],
-        "line": frame.line,
-        "module_offset": _hex(frame.offset),
-        "offset": _hex(frame.address),
+@lru_cache(maxsize=2048)  # most crashes have a stack that came before
+def _generated(system: str | None, reason: str | None, frames: tuple[_Told, ...]) -> str | None:
+    crash = {
+        "os": system,
+        "reason": reason,
+        "crashing_thread": 0,
+        "threads": [{"frames": [frame._asdict() for frame in frames]}],
     }
+    return _generator().generate(crash).signature or None
 
 
 @cache

@@ -142,8 +142,9 @@ def _event(
             "protocol": environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
             "identity": {"sourceIp": environ.get("REMOTE_ADDR", "")},
         },
-        "body": base64.b64encode(body).decode("ascii") if body else None,
-        "isBase64Encoded": bool(body),
+        # Bytes as they are: API Gateway has to wrap them in base64, this need not.
+        "body": body or None,
+        "isBase64Encoded": False,
     }
 
 

@@ -47,7 +47,7 @@ class NamedByBuilds(Reader):
         super().__init__()
         self.symbols: dict[str, dict[int, str]] = {}
 
-    def report(self, received: Payload) -> Report:
+    def crash(self, received: Payload) -> Report:
         frames = []
         lacking = []
         for build, offset in json.loads(received.log):
@@ -77,7 +77,7 @@ def services(tmp_path: Path, reader: NamedByBuilds, time: Clock) -> Iterator[Ser
     store = open_store(tmp_path / "data", clock=time)
     built = bootstrap.build(Settings(), store.table, store.blobs, store.queue)
     processor = Processor(
-        built.table, built.blobs, built.bucketing, built.ids, reader.report,
+        built.table, built.blobs, built.bucketing, built.ids, reader.crash,
         built.accounts.find_app,
     )  # fmt: skip
     yield replace(built, reader=reader, processor=processor)

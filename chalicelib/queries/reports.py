@@ -161,7 +161,7 @@ class ReportQueries:
     # --- helpers ---
 
     def _stack(self, report: StoredReport) -> Stack:
-        stack = normalise(self._reader.report(self._crashes.payload(report.report_id)))
+        stack = normalise(self._reader.crash(self._crashes.payload(report.report_id)))
         return self._bucketing.named(stack, report.app_id)
 
     def _assignments(self, fingerprints: Iterable[str]) -> dict[str, Assignment]:

@@ -129,3 +129,21 @@ def test_a_caller_that_breakpad_skips_after_a_bad_jump_is_ours_better() -> None:
     difference = first_difference(jumped, rows)
     assert difference is not None
     assert difference.better is None
+
+
+def test_frame_records_that_breakpad_does_not_follow_are_ours_better_on_arm_only() -> None:
+    rows = stackwalk.parse(TEXT).stacks[1]
+    ours = [*_frames(), Frame(module="game", offset=0x50, trust="frame_pointer")]
+    verdicts = {}
+    for cpu in ("arm64", "amd64"):
+        difference = first_difference(ours, rows, cpu)
+        assert difference is not None
+        verdicts[cpu] = difference.better
+    assert verdicts == {"arm64": "ours", "amd64": None}
+
+
+def test_a_frame_that_breakpad_gives_twice_is_ours_better() -> None:
+    rows = stackwalk.parse(TEXT).stacks[1]
+    difference = first_difference(_frames(), (*rows[:2], *rows[1:]))
+    assert difference is not None
+    assert (difference.frame, difference.better) == (2, "ours")

@@ -26,7 +26,12 @@ def caller(
     frame_rule, return_rule = rules.get(".cfa"), rules.get(".ra")
     if not frame_rule or not return_rule:
         return None
-    names = {name: state.registers[name] for name in state.known}
+    registers = state.registers
+    names = (
+        registers.copy()
+        if len(state.known) == len(registers)
+        else {name: registers[name] for name in state.known}
+    )
     try:
         frame_address = _by_frame_record(state, rules, machine)
         if frame_address is None:
@@ -40,8 +45,10 @@ def caller(
         if name not in rules and name in state.known:
             found[name] = names[name]
     for rule_name, expression in rules.items():
-        name = machine.renamed.get(rule_name, rule_name)
-        if name in machine.known:
+        name = rule_name
+        if name not in machine.known:
+            name = machine.renamed.get(rule_name, "")
+        if name:
             try:
                 found[name] = value_of(expression, names, stack)
             except PostfixError:

@@ -63,11 +63,11 @@ def arm_caller(
     Of the crashed frame, the return address is in the link register until the
     function has made a record of its own; so that register is believed first,
     as in Breakpad, unless the record says the same, which shows that it is the
-    frame's own. Further out, Breakpad gives a frame twice where unwind data led
-    to it, as the link register then still leads into the frame itself. A frame
-    pointer of 0 marks the outermost frame: the caller given then has no address.
+    frame's own. Breakpad's next frame pointer is one record ahead of its frames
+    then; it gives a frame twice where unwind data or an own record led to it.
+    A record without a frame pointer belongs to the outermost frame: the
+    caller given then has no address.
     """
-    link_name = "x30" if machine is ARM64 else "lr"
     frame_pointer = state.registers.get(machine.fp)
     if frame_pointer is None:
         return None
@@ -75,25 +75,17 @@ def arm_caller(
     if record is None:
         return None
     pushed, return_address = record[0], strip(record[1])
-    above = frame_pointer + 2 * machine.word if frame_pointer else state.registers[machine.sp]
-    link = state.registers.get(link_name) if state.trust in _LINKED else None
-    if link is not None and link_name in state.known:
-        if state.trust == "context" and link == return_address:
-            return _moved(state, machine, link, above, pushed)
-        caller = _moved(state, machine, link, above, pushed)
-        caller.registers[link_name] = return_address
-        caller.known |= {link_name}
-        return caller
-    if frame_pointer:
-        if machine.fp not in state.known and frame_pointer < state.registers[machine.sp]:
-            return None
-        if not code.is_return_address(return_address):
-            return None
-    return _moved(state, machine, return_address, above, pushed)
-
-
-# In these frames a known link register leads to the caller.
-_LINKED = frozenset(("context", "frame_pointer"))
+    link_name = "x30" if machine is ARM64 else "lr"
+    link = state.registers.get(link_name) if state.trust == "context" else None
+    if link is not None and link != return_address:
+        return _moved(state, machine, link, state.registers[machine.sp], frame_pointer)
+    if not (frame_pointer and (pushed or link)):
+        return _moved(state, machine, 0, state.registers[machine.sp], 0)
+    if machine.fp not in state.known and frame_pointer < state.registers[machine.sp]:
+        return None
+    if not code.is_return_address(return_address):
+        return None
+    return _moved(state, machine, return_address, frame_pointer + 2 * machine.word, pushed)
 
 
 def plausible_arm_caller(
@@ -114,7 +106,7 @@ def plausible_arm_caller(
     if pushed and (pushed <= frame_pointer or pushed % 4 or stack.read(pushed) is None):
         return None
     caller = arm_caller(state, machine, stack, code, strip)
-    if caller and code.is_return_address(caller.registers[machine.ip]):
+    if caller and (not pushed or code.is_return_address(caller.registers[machine.ip])):
         return caller
     return _moved(state, machine, record[1], frame_pointer + 8, pushed)
 

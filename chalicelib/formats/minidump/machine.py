@@ -43,12 +43,12 @@ class Machine:
     def registers(self, given: Mapping[str, int]) -> dict[str, int]:
         """Registers of a context by the names used here; those of no use to unwinding are left
         out."""
-        found = {}
-        for name, value in given.items():
-            ours = self.renamed.get(name, name)
-            if ours in self.known:
-                found[ours] = value & self.mask
-        return found
+        mask, known, renamed = self.mask, self.known, self.renamed
+        return {
+            renamed.get(name, name): value & mask
+            for name, value in given.items()
+            if name in renamed or name in known
+        }
 
 
 def _dollar(names: str) -> dict[str, str]:

@@ -42,6 +42,7 @@ class Ownership:
         self._main = dump.modules[0].code_file if dump.modules else ""
         self._judge = self._judge_of(dump)
         self._known: dict[str, bool] = {}
+        self._known_functions: dict[tuple[str, str, str | None], bool] = {}
 
     def owns(self, module: DumpModule | None, location: Location | None) -> bool:
         """Whether a frame is the app's: in one of its modules, and not in what compilers add."""
@@ -49,6 +50,14 @@ class Ownership:
             return False
         if location is None:
             return True
+        key = (module.code_file, location.function, location.file)
+        known = self._known_functions.get(key)
+        if known is None:
+            known = self._known_functions[key] = self._owns_function(module, location)
+        return known
+
+    @staticmethod
+    def _owns_function(module: DumpModule, location: Location) -> bool:
         if location.file and _RUNTIME_FILE.search(location.file):
             return False
         if _RUNTIME_FUNCTION.match(location.function):

@@ -7,6 +7,7 @@ word of the CPU. `^` reads the stack, `@` aligns down, `=` assigns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
 
@@ -44,10 +45,37 @@ def _literal(term: str) -> str | int:
 
 def value_of(expression: str, names: Mapping[str, int], stack: StackMemory) -> int:
     """The one value that an expression leaves; raises `PostfixError`."""
-    left = _run(_terms(expression), names, None, stack)
-    if len(left) != 1:
-        raise PostfixError("leaves other than one value")
-    return _value(left[0], names, (1 << 8 * stack.word) - 1)
+    usual = _usual(expression)
+    if usual is None:
+        left = _run(_terms(expression), names, None, stack)
+        if len(left) != 1:
+            raise PostfixError("leaves other than one value")
+        return _value(left[0], names, stack.mask)
+    name, distance, is_read = usual
+    base = names.get(name)
+    if base is None:
+        raise PostfixError(f"{name} is not known")
+    value = base + distance & stack.mask
+    if not is_read:
+        return value
+    read = stack.read(value)
+    if read is None:
+        raise PostfixError("reads outside of the stack")
+    return read
+
+
+_USUAL = re.compile(r"([.$A-Za-z_][\w.$]*) (-?\d{1,9}) ([+-])( \^)?", re.ASCII)
+
+
+@lru_cache(maxsize=8192)
+def _usual(expression: str) -> tuple[str, int, bool] | None:
+    """Nearly every rule is `$rsp 16 +` or `.cfa -8 + ^`: a register, the distance from it, and
+    whether the memory there is meant. None for any other."""
+    found = _USUAL.fullmatch(expression)
+    if not found:
+        return None
+    distance = int(found[2])
+    return found[1], distance if found[3] == "+" else -distance, found[4] is not None
 
 
 def assign(
@@ -74,7 +102,7 @@ def _run(
     store: Callable[[str | int, int], None] | None,
     stack: StackMemory,
 ) -> list[str | int]:
-    mask = (1 << 8 * stack.word) - 1
+    mask = stack.mask
     values: list[str | int] = []
     try:
         for term in terms:

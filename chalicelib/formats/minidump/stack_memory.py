@@ -10,18 +10,20 @@ _LETTERS = {4: "I", 8: "Q"}
 
 
 class StackMemory:
-    """Dumped stack from `start` upwards; `word` is 4 or 8 bytes, little-endian.
+    """Dumped stack from `start` upwards; `word` is 4 or 8 bytes, little-endian, `mask` the
+    highest address.
 
     Only the stack is read, and no other memory of the dump: a register that
     points elsewhere is not a frame pointer, whatever lies there.
     """
 
-    __slots__ = ("_data", "_last", "_unpack", "end", "start", "word")
+    __slots__ = ("_data", "_last", "_unpack", "end", "mask", "start", "word")
 
     def __init__(self, start: int, data: memoryview, word: int) -> None:
         self.start = start
         self.end = start + len(data)
         self.word = word
+        self.mask = (1 << 8 * word) - 1
         self._data = data
         self._last = len(data) - word
         self._unpack = _STRUCTS[word].unpack_from

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
 from chalicelib.formats.minidump import bad_jump
 from chalicelib.formats.minidump.code_map import CodeMap
 from chalicelib.formats.minidump.dump import Context, Minidump, ThreadDump
-from chalicelib.formats.minidump.frame_names import split_name
 from chalicelib.formats.minidump.frame_state import FrameState
+from chalicelib.formats.minidump.frames import Frames
 from chalicelib.formats.minidump.machine import machine_of
 from chalicelib.formats.minidump.ownership import Ownership
 from chalicelib.formats.minidump.stack_memory import StackMemory
 from chalicelib.formats.minidump.symbol_source import SymbolSource
 from chalicelib.formats.minidump.unwinding import MAX_FRAMES, Unwinder
-from chalicelib.formats.path_names import file_name
-from chalicelib.model import Frame, ModuleId, Thread
+from chalicelib.model import ModuleId, Thread
 
 # Together these bound the worst dump to about a second, a hundred times what a real one with
 # many threads takes.
 _MAX_FRAMES_IN_ALL = 16_384  # of all threads, without inlined ones
 _MAX_LOOKUPS = 20_000
-_MAX_SHOWN = 2 * MAX_FRAMES  # of one thread, with inlined ones
-
-_split = lru_cache(maxsize=4096)(split_name)
 
 
 class ThreadWalk:
-    """Every thread of a dump, unwound: the crashed one first, as effort is bounded.
+    """Every thread of a dump, or only the crashed one, unwound: that first, as effort is bounded.
 
     `lacking` are the builds in the crashed thread that had no symbols.
     """
 
-    def __init__(self, dump: Minidump, symbols: SymbolSource) -> None:
+    def __init__(
+        self, dump: Minidump, symbols: SymbolSource, *, only_crashed: bool = False
+    ) -> None:
         self._dump = dump
         self._code = CodeMap(dump, symbols, max_lookups=_MAX_LOOKUPS)
         self._unwinder = Unwinder(dump.system.os, self._code)
-        self._ownership = Ownership(dump)
+        self._frames = Frames(Ownership(dump))
         self._frames_left = _MAX_FRAMES_IN_ALL
         self._cut = 0  # threads whose stack goes on
         self._notes: list[str] = []
@@ -54,6 +51,7 @@ class ThreadWalk:
         threads = [
             self._thread(numbers[place], dump.threads[place], is_crashed=place == crashed)
             for place in first_crashed
+            if place == crashed or not only_crashed
         ]
         self.threads = tuple(sorted(threads, key=lambda thread: thread.number))
 
@@ -70,6 +68,7 @@ class ThreadWalk:
         if is_crashed and exception and exception.context:
             # The thread's own registers may be those inside the handler of the exception.
             context = exception.context
+        machine = machine_of(context.cpu, ios=self._dump.system.os == "ios") if context else None
         states = self._unwound(thread, context, is_crashed=is_crashed) if context else []
         if is_crashed:
             self.lacking = _lacking(states)
@@ -77,7 +76,7 @@ class ThreadWalk:
             number=number,
             name=thread.name or None,
             crashed=is_crashed,
-            frames=tuple(self._frames(states, context)),
+            frames=self._frames.of(states, machine) if machine else (),
             registers=tuple(context.registers.items()) if context else (),
         )
 
@@ -105,39 +104,6 @@ class ThreadWalk:
         if thread.stack_start + len(data) > 1 << 8 * word:
             return None
         return StackMemory(thread.stack_start, data, word)
-
-    def _frames(self, states: Sequence[FrameState], context: Context | None) -> Iterator[Frame]:
-        machine = machine_of(context.cpu, ios=self._dump.system.os == "ios") if context else None
-        if machine is None:
-            return
-        shown = 0
-        for state in states:
-            code = state.code
-            module = code.module if code else None
-            name = file_name(module.code_file) if module else None
-            address = state.looked_up if machine.shows_call else state.registers[machine.ip]
-            offset = address - code.start if code else None
-            # The last one is the function that was compiled; those before were put into it.
-            inlined_until = len(state.locations) - 1
-            for index, location in enumerate(state.locations or (None,)):
-                if shown == _MAX_SHOWN:
-                    return
-                shown += 1
-                function = location.function if location else None
-                class_name, method = _split(function) if function else (None, None)
-                yield Frame(
-                    function=function,
-                    class_name=class_name,
-                    method=method,
-                    module=name,
-                    file=location.file if location else None,
-                    line=location.line if location else None,
-                    address=address,
-                    offset=offset,
-                    in_app=self._ownership.owns(module, location),
-                    trust=state.trust,
-                    inlined=index < inlined_until,
-                )
 
 
 def _lacking(states: Sequence[FrameState]) -> tuple[ModuleId, ...]:
