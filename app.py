@@ -4,6 +4,7 @@ from chalicelib.handlers import (
     breakpad,
     breakpad_symbols,
     crash_details,
+    followanalytics,
     hockeyapp,
     omaha,
     omaha_symbols,
@@ -28,4 +29,5 @@ app.register_blueprint(crash_details.routes)
 app.register_blueprint(breakpad.routes)
 app.register_blueprint(breakpad_symbols.routes)
 app.register_blueprint(sentry.routes)
+app.register_blueprint(followanalytics.routes)
 app.register_blueprint(partycrasher.routes)

@@ -10,6 +10,7 @@ from chalicelib.config import Settings
 from chalicelib.counts import Counts
 from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
+from chalicelib.exports import Exports
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
@@ -62,6 +63,7 @@ class Services:
     all_crashes: AllCrashes
     downloads: Downloads
     feedback: FeedbackBook
+    exports: Exports
     reports: ReportQueries
     buckets: BucketQueries
     eraser: Eraser
@@ -89,6 +91,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs)
+    feedback = FeedbackBook(table, blobs)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
@@ -126,7 +129,18 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         crashes=crashes,
         all_crashes=AllCrashes(table, blobs, counts),
         downloads=Downloads(blobs),
-        feedback=FeedbackBook(table, blobs),
+        feedback=feedback,
+        exports=Exports(
+            table,
+            blobs,
+            queue,
+            crashes,
+            accounts,
+            feedback,
+            reader,
+            kept_s=settings.export_s,
+            visibility_s=settings.visibility_s,
+        ),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),

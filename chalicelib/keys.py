@@ -23,6 +23,7 @@ and everything that a known crash needs is found by exact keys.
 | report, the JSON that was posted | `report#ID` | `posted` | |
 | report, what was sent with its minidump | `report#ID` | `sent` | |
 | report, what its user wrote about it | `report#ID` | `feedback` | |
+| report, how far its export as a file is | `report#ID` | `export` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | group | `group#ID` | `group` | by app, oldest first |
 | group in one version | `group#ID` | `version#VERSION` | by version |
@@ -62,6 +63,7 @@ DEADLETTER_SHARDS = 8
 
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
+EXPORTS = "exports/"
 
 
 def app(app_id: str) -> Key:
@@ -132,6 +134,11 @@ def sent(report_id: int) -> Key:
 
 def feedback(report_id: int) -> Key:
     return Key(f"report#{report_id}", "feedback")
+
+
+def export(report_id: int) -> Key:
+    """How far the writing of a report into a file for its reader is."""
+    return Key(f"report#{report_id}", "export")
 
 
 def group(group_id: int) -> Key:
@@ -323,6 +330,20 @@ def raw_blob(report_id: int) -> str:
 def download_blob(report_id: int, kind: str) -> str:
     """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
     return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+
+
+def export_blob(app_id: str, report_id: int) -> str:
+    """Where the file lies that a report was exported to."""
+    return f"{exports_prefix(app_id)}{report_id}.json"
+
+
+def exports_prefix(app_id: str) -> str:
+    return f"{EXPORTS}{app_id}/"
+
+
+def report_id_of_export(blob_key: str) -> int:
+    """The report whose `export_blob` that is."""
+    return int(blob_key.rpartition("/")[2].removesuffix(".json"))
 
 
 def download_blobs(report_id: int) -> tuple[str, ...]:

@@ -192,9 +192,14 @@ class StoredReport(_Record):
     signature: str | None = None
     omaha_signature: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it stands in every list of reports: text in the order of their dates."""
+        return f"{self.date}#{sortable(self.report_id)}"
+
     def item(self) -> Item:
         shard = self.report_id % keys.REPORT_SHARDS
-        place = f"{self.date}#{sortable(self.report_id)}"
+        place = self.place
         index = {
             "app_pk": keys.reports_of_app(self.app_id)[shard],
             "app_sk": place,
@@ -267,6 +272,33 @@ class Feedback(_Record):
 
     def item(self) -> Item:
         return _placed(keys.feedback(self.report_id), self.attributes())
+
+
+WAITING, DONE, FAILED = "waiting", "done", "failed"  # the states of an export
+
+
+@dataclass(frozen=True, slots=True)
+class Export(_Record):
+    """A report's export as a file: asked for (last) at `asked_at`, forgotten at `expires_at`.
+
+    `reason` says why it failed.
+    """
+
+    report_id: int
+    app_id: str
+    state: str
+    asked_at: str
+    expires_at: int
+    reason: str | None = None
+
+    def key(self) -> Key:
+        return keys.export(self.report_id)
+
+    def blob(self) -> str:
+        return keys.export_blob(self.app_id, self.report_id)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)

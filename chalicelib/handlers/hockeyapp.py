@@ -9,6 +9,7 @@ from chalice.app import Blueprint, Request, Response
 from chalicelib.access import Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.formats import quincy_xml
+from chalicelib.formats.text import as_sent
 from chalicelib.handlers import crash_posts, plist
 from chalicelib.handlers import hockeyapp_shape as shape
 from chalicelib.handlers.common import (
@@ -203,7 +204,7 @@ def get_crash(app_id: str, crash_id: str) -> Response:
         return text_answer(as_text(services().reader.report(received)))
     if wanted == "text" and not received.description:
         return text_answer(services().feedback.text(report_id))
-    return text_answer(_as_sent(received.log if wanted == "log" else received.description))
+    return text_answer(as_sent(received.log if wanted == "log" else received.description))
 
 
 @routes.route(f"{_APP}/crashes/{{crash_id}}/report", methods=["GET"], cors=True)
@@ -241,14 +242,6 @@ def _is_processed(app_id: str, report_id: int) -> bool:
 
 
 # --- helpers -------------------------------------------------------------
-
-
-def _as_sent(text: bytes) -> str:
-    """Every line as it came; bytes that are no UTF-8 are shown as Latin-1."""
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
 
 
 def _incoming() -> Incoming:

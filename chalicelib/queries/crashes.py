@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator
 from itertools import islice
 
 from chalicelib import keys, payload
-from chalicelib.errors import FormatError, NotFound
+from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.payload import Payload
-from chalicelib.queries.paging import Listing, Paging
+from chalicelib.queries.paging import Listing, Paging, Slice
 from chalicelib.records import DeadLetter, StoredReport
-from chalicelib.storage.ports import BlobNotFound, Blobs, Index, Item, Table, query_all
+from chalicelib.storage.ports import (
+    BlobNotFound,
+    Blobs,
+    Index,
+    Item,
+    SortRange,
+    Table,
+    query_all,
+)
 from chalicelib.storage.schema import BY_APP, BY_GROUP
+
+_PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z#\d{16}", re.ASCII)
 
 
 class CrashQueries:
@@ -54,6 +65,26 @@ class CrashQueries:
         entries = tuple(StoredReport.from_item(i) for i in islice(ours, paging.start, paging.end))
         return Listing(entries, total, paging)
 
+    def newest_of_group(
+        self, group_id: int, limit: int, after: str | None = None
+    ) -> Slice[StoredReport]:
+        """At most `limit` reports of a group, newest first, after the place where a slice ended.
+
+        Costs what is returned, however late the slice is. Raises
+        `InvalidRequest` for a place that is none.
+        """
+        if after is not None and not _PLACE.fullmatch(after):
+            raise InvalidRequest({"after": ["is not where a page ended"]})
+        page_size = min(1000, -(-limit // keys.REPORT_SHARDS) + 8)
+        items = self._newest_first(
+            keys.reports_of_group(group_id), BY_GROUP, "group_sk", page_size, after
+        )
+        following = (item for item in items if item["group_sk"] != after)
+        reports = tuple(StoredReport.from_item(item) for item in islice(following, limit + 1))
+        if len(reports) <= limit:
+            return Slice(reports, None)
+        return Slice(reports[:limit], reports[limit - 1].place)
+
     def all_of_group(self, group_id: int) -> Iterator[StoredReport]:
         """Every report of a group, newest first."""
         items = self._newest_first(keys.reports_of_group(group_id), BY_GROUP, "group_sk", 1000)
@@ -83,11 +114,24 @@ class CrashQueries:
             yield from map(DeadLetter.from_item, query_all(self._table, partition))
 
     def _newest_first(
-        self, partitions: tuple[str, ...], index: Index, sort: str, page_size: int
+        self,
+        partitions: tuple[str, ...],
+        index: Index,
+        sort: str,
+        page_size: int,
+        until: str | None = None,
     ) -> Iterator[Item]:
-        """The items of all shards of one list, merged."""
+        """The items of all shards of one list, merged; `until` is the first place they may have."""
+        within = SortRange(high=until)
         shards = [
-            query_all(self._table, partition, index=index, descending=True, page_size=page_size)
+            query_all(
+                self._table,
+                partition,
+                index=index,
+                sort=within,
+                descending=True,
+                page_size=page_size,
+            )
             for partition in partitions
         ]
         return heapq.merge(*shards, key=lambda item: str(item[sort]), reverse=True)
