@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -11,8 +12,12 @@ import pytest
 
 from chalicelib import clock, keys, users
 from chalicelib.bootstrap import Services
+from chalicelib.ids import first_of
 from chalicelib.payload import Payload
+from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import App
+from chalicelib.storage.counting import CountingTable
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, Put
 from tests.crashes import ANDROID_EXAMPLE, android_log, receive
 from tests.followanalytics_client import (
     HOST,
@@ -215,6 +220,35 @@ def test_a_crash_that_comes_meanwhile_moves_no_page(
     rest = dict(parse_qsl(urlsplit(first["next"]).query)) | {"per_page": "100"}
     assert first["result"] + occurrences(group_id, token, **rest) == before
     assert len(occurrences(group_id, token)) == 6
+
+
+def test_a_page_costs_what_it_returns_however_late_and_however_many_there_are(
+    services: Services, app: App
+) -> None:
+    first = services.crashes.report(receive_and_work(services, app))
+    start = clock.from_stored(first.date)
+    moments = [start - timedelta(minutes=n) for n in range(1, 600)]
+    puts = [
+        Put(replace(first, report_id=first_of(when) + n % 8, date=clock.to_stored(when)).item())
+        for n, when in enumerate(moments)
+    ]
+    for begin in range(0, len(puts), MAX_BATCH_ITEMS):
+        services.table.write(puts[begin : begin + MAX_BATCH_ITEMS])
+    counted = CountingTable(services.table)
+    crashes = CrashQueries(counted, services.blobs)
+    place = None
+    for _ in range(20):
+        counted.reset()
+        page = crashes.newest_of_group(first.group_id, 10, place)
+        place = page.after
+        assert len(page.entries) == 10
+        assert counted.snapshot().items_read <= 8 * (2 + 8)  # of each shard its part, and some
+
+
+def receive_and_work(services: Services, app: App) -> int:
+    report_id = crash(services, app)
+    work(services)
+    return report_id
 
 
 def test_a_page_of_exactly_what_is_there_has_no_next(
