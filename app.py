@@ -6,6 +6,8 @@ from chalicelib.handlers import (
     crash_details,
     followanalytics,
     hockeyapp,
+    hockeyapp_histograms,
+    hockeyapp_triage,
     omaha,
     omaha_symbols,
     partycrasher,
@@ -20,6 +22,8 @@ from chalicelib.handlers.application import Application
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(hockeyapp_histograms.routes)
+app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)

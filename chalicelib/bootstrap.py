@@ -23,6 +23,7 @@ from chalicelib.queries.all_crashes import AllCrashes
 from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
+from chalicelib.queries.histograms import HistogramQueries
 from chalicelib.queries.missing_symbols import MissingSymbolsQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
@@ -33,6 +34,7 @@ from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
+from chalicelib.triage import Triage
 from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 from chalicelib.versions import Versions
@@ -59,6 +61,8 @@ class Services:
     bucketing: Bucketing
     counts: Counts
     groups: GroupQueries
+    histograms: HistogramQueries
+    triage: Triage
     crashes: CrashQueries
     all_crashes: AllCrashes
     downloads: Downloads
@@ -90,7 +94,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     )
     reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
-    crashes = CrashQueries(table, blobs)
+    crashes = CrashQueries(table, blobs, counts)
     feedback = FeedbackBook(table, blobs)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
@@ -126,6 +130,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
+        histograms=HistogramQueries(table, counts),
+        triage=Triage(table, counts, ids),
         crashes=crashes,
         all_crashes=AllCrashes(table, blobs, counts),
         downloads=Downloads(blobs),

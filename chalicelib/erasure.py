@@ -93,6 +93,8 @@ class Eraser:
             yield keys.group_of_bucket(cast(str, group["bucket_id"]), app_id)
             partition = keys.group_partition(cast(int, group["group_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
+        by_class = keys.group_by_class(app_id, "", 0).pk
+        yield from map(_key, list(query_all(self._table, by_class)))
 
     def _totals(self, app_id: str) -> Iterator[Key]:
         for version in list(query_all(self._table, keys.version(app_id, "", "").pk)):
@@ -104,6 +106,7 @@ class Eraser:
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
             *keys.places_of_app(app_id),
+            keys.regressed(app_id, "", "").pk,
         ):
             yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
 

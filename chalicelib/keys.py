@@ -25,11 +25,16 @@ and everything that a known crash needs is found by exact keys.
 | report, what its user wrote about it | `report#ID` | `feedback` | |
 | report, how far its export as a file is | `report#ID` | `export` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
-| group | `group#ID` | `group` | by app, oldest first |
-| group in one version | `group#ID` | `version#VERSION` | by version |
+| report, by the contact it came with | `contact#APP#SHARD#CONTACT` | date and `ID` | |
+| deleted report, until nothing can bring it back | `report#ID` | `report` | |
+| group | `group#ID` | `group` | by app its first crash, by group its total, by user its last |
+| group, by its class | `classes#APP` | class and `ID` | |
+| group in one version | `group#ID` | `version#VERSION` | the same orders of the version |
+| group, what people noted about it | `group#ID` | `annotation` | |
+| groups that crashed again after they were resolved | `regressed#APP` | time and mark | |
 | group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |
 | stack, with its bucket per threshold | `stack#FINGERPRINT` | `stack` | |
-| stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | |
+| stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | by group |
 | messages that a stack has been seen with | `stack#PLAIN` | `messages` | |
 | stack, as first seen with this content and no frames | `content#DIGEST` | `stack` | |
 | stack, in the buckets it belongs to | `members#BUCKET` | `FINGERPRINT` | |
@@ -60,6 +65,7 @@ from chalicelib.storage.ports import Key
 REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each index key
 DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
 DEADLETTER_SHARDS = 8
+_MAX_CLASS_BYTES = 900  # a sort key has 1,024
 
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
@@ -141,12 +147,37 @@ def export(report_id: int) -> Key:
     return Key(f"report#{report_id}", "export")
 
 
+def contact(app_id: str, text: str, report_id: int, date: str) -> Key:
+    """A report by its contact: sharded, as one contact may stand in all of an app's reports."""
+    shard = report_id % REPORT_SHARDS
+    return Key(reports_of_contact(app_id, text)[shard], f"{date}#{sortable(report_id)}")
+
+
+def reports_of_contact(app_id: str, text: str) -> tuple[str, ...]:
+    """The partitions that together hold an app's reports of a contact."""
+    return tuple(f"contact#{app_id}#{shard}#{text}" for shard in range(REPORT_SHARDS))
+
+
+def stacks_of_group(group_id: int) -> str:
+    """The stacks that an app has grouped there, of the by-group index."""
+    return f"stacks#{group_id}"
+
+
 def group(group_id: int) -> Key:
     return Key(f"group#{group_id}", "group")
 
 
 def group_version(group_id: int, version_id: int) -> Key:
     return Key(f"group#{group_id}", f"version#{version_id}")
+
+
+def annotation(group_id: int) -> Key:
+    return Key(f"group#{group_id}", "annotation")
+
+
+def regressed(app_id: str, at: str, mark: str) -> Key:
+    """A record of groups that were opened again, oldest first."""
+    return Key(f"regressed#{app_id}", f"{at}#{mark}")
 
 
 def group_of_bucket(bucket_id: str, app_id: str) -> Key:
@@ -303,11 +334,29 @@ def reports_of_user(app_id: str, user: str) -> str:
 
 
 def groups_of_app(app_id: str) -> str:
+    """An app's groups by their first crash, of the by-app index."""
     return f"groups#{app_id}"
 
 
 def groups_of_version(version_id: int) -> str:
+    """The same of the groups that crashed in a version."""
     return f"groups#{version_id}"
+
+
+def groups_by_total(owner: str | int) -> str:
+    """The groups of an app or a version by their crashes, of the by-group index."""
+    return f"totals#{owner}"
+
+
+def groups_by_last(owner: str | int) -> str:
+    """The groups of an app or a version by their last crash, of the by-user index."""
+    return f"latest#{owner}"
+
+
+def group_by_class(app_id: str, class_name: str, group_id: int) -> Key:
+    """An app's groups by their class, as far as a sort key has room for it."""
+    start = class_name.encode("utf-8", "replace")[:_MAX_CLASS_BYTES].decode("utf-8", "ignore")
+    return Key(f"classes#{app_id}", f"{start}\x1f{sortable(group_id)}")
 
 
 def deltas_of_app(app_id: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.records import StoredReport
 from chalicelib.regrouping import Regrouping
+from chalicelib.settling import Settling
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     Delete,
@@ -157,7 +158,7 @@ class Resymbolication:
 
     def _settle(self, app_id: str) -> None:
         before = clock.now() - timedelta(seconds=self._settled_s)
-        if not Regrouping(self._services, app_id).settle_groups_left(clock.to_stored(before)):
+        if not Settling(self._services, app_id).run(clock.to_stored(before)):
             self._send(Settle(app_id), self._settled_s)
 
     def _send(self, task: SymbolTask, delay_s: int = 0) -> None:

@@ -23,7 +23,7 @@ from chalicelib.handlers.common import (
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
 from chalicelib.payload import MINIDUMP_DOORS
-from chalicelib.queries.groups import Sort
+from chalicelib.queries.group_order import Sort
 from chalicelib.queries.paging import cut
 from chalicelib.records import RESOLVED, App
 from chalicelib.report_json import as_json
@@ -109,7 +109,7 @@ def _accepted(request: Incoming, app: App, crash_id: int) -> Response:
 # --- reading -------------------------------------------------------------
 
 
-@routes.route(_APPS, methods=["GET"], cors=True)
+@routes.route(_APPS, methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_apps() -> Response:
     """The apps that the token opens."""
@@ -119,14 +119,14 @@ def list_apps() -> Response:
     return json_answer({"apps": apps, "status": "success"})
 
 
-@routes.route(_APP, methods=["GET"], cors=True)
+@routes.route(_APP, methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def recent_versions(app_id: str) -> Response:
     """The versions again: what clients ask for as `APP_ID?format=json`."""
     return _versions(app_id)
 
 
-@routes.route(f"{_APP}/app_versions", methods=["GET"], cors=True)
+@routes.route(f"{_APP}/app_versions", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_versions(app_id: str) -> Response:
     return _versions(app_id)
@@ -139,7 +139,7 @@ def _versions(app_id: str) -> Response:
     return json_answer(shape.listing(listed, app_versions=versions))
 
 
-@routes.route(f"{_APP}/crash_reasons", methods=["GET"], cors=True)
+@routes.route(f"{_APP}/crash_reasons", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_groups(app_id: str) -> Response:
     request, _ = _authorised(app_id, "read")
@@ -148,7 +148,7 @@ def list_groups(app_id: str) -> Response:
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
 
-@routes.route(f"{_VERSION}/crash_reasons", methods=["GET"], cors=True)
+@routes.route(f"{_VERSION}/crash_reasons", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_groups_of_version(app_id: str, version_id: str) -> Response:
     request, _ = _authorised(app_id, "read")
@@ -158,18 +158,22 @@ def list_groups_of_version(app_id: str, version_id: str) -> Response:
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
 
-@routes.route(f"{_APP}/crash_reasons/{{group_id}}", methods=["GET"], cors=True)
+@routes.route(
+    f"{_APP}/crash_reasons/{{group_id}}", methods=["GET"], content_types=ANY_TYPE, cors=True
+)
 @hockeyapp_errors
 def list_crashes(app_id: str, group_id: str) -> Response:
     """A group and a page of its crashes, newest first."""
     request, _ = _authorised(app_id, "read")
     group = services().groups.group(app_id, shape.identifier(group_id))
-    listed = services().crashes.of_group(group.group.group_id, group.total, shape.paging(request))
+    listed = services().crashes.of_group(group, shape.paging(request))
     crashes = [shape.crash(report) for report in listed.entries]
     return json_answer(shape.listing(listed, crash_reason=shape.group(group), crashes=crashes))
 
 
-@routes.route(f"{_VERSION}/crash_reasons/{{group_id}}", methods=["GET"], cors=True)
+@routes.route(
+    f"{_VERSION}/crash_reasons/{{group_id}}", methods=["GET"], content_types=ANY_TYPE, cors=True
+)
 @hockeyapp_errors
 def list_crashes_of_version(app_id: str, version_id: str, group_id: str) -> Response:
     """The same for the part of the group that crashed in one version."""
@@ -183,7 +187,7 @@ def list_crashes_of_version(app_id: str, version_id: str, group_id: str) -> Resp
     return json_answer(shape.listing(listed, crash_reason=shape.group(group), crashes=crashes))
 
 
-@routes.route(f"{_APP}/crashes/{{crash_id}}", methods=["GET"], cors=True)
+@routes.route(f"{_APP}/crashes/{{crash_id}}", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def get_crash(app_id: str, crash_id: str) -> Response:
     """`format=log|json|text` with a token: a download. Without either: QuincyKit's feedback."""
@@ -207,7 +211,9 @@ def get_crash(app_id: str, crash_id: str) -> Response:
     return text_answer(as_sent(received.log if wanted == "log" else received.description))
 
 
-@routes.route(f"{_APP}/crashes/{{crash_id}}/report", methods=["GET"], cors=True)
+@routes.route(
+    f"{_APP}/crashes/{{crash_id}}/report", methods=["GET"], content_types=ANY_TYPE, cors=True
+)
 @hockeyapp_errors
 def get_report(app_id: str, crash_id: str) -> Response:
     """Everything that was read of a crash, with the symbols there are now: threads, registers,

@@ -46,7 +46,7 @@ def upload_symbols(app_id: str) -> Response:
     )
 
 
-@routes.route(_SYMBOLS, methods=["GET"], cors=True)
+@routes.route(_SYMBOLS, methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_symbols(app_id: str) -> Response:
     """The app's symbol files, oldest first; those that are for every app are not among them."""
@@ -59,7 +59,7 @@ def list_symbols(app_id: str) -> Response:
     )
 
 
-@routes.route(f"{_SYMBOLS}/missing", methods=["GET"], cors=True)
+@routes.route(f"{_SYMBOLS}/missing", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_missing_symbols(app_id: str) -> Response:
     """The builds whose symbols crashes lack, those first from which most crashes would gain."""
@@ -69,7 +69,7 @@ def list_missing_symbols(app_id: str) -> Response:
     return json_answer(hockeyapp.listing(listed, missing=entries))
 
 
-@routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["GET"], cors=True)
+@routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def get_symbols(app_id: str, symbol_id: str) -> Response:
     authorised(_request(), app_id, "read")

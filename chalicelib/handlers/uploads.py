@@ -51,7 +51,7 @@ def begin_upload(app_id: str) -> Response:
     return json_answer(answer, 201, headers={"Location": location})
 
 
-@routes.route(f"{_UPLOADS}/{{upload_id}}", methods=["GET"], cors=True)
+@routes.route(f"{_UPLOADS}/{{upload_id}}", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def get_upload(app_id: str, upload_id: str) -> Response:
     """How far an upload is, for whoever knows its id: 128 bits that only its sender was told."""
