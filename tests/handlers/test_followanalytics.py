@@ -10,11 +10,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from chalicelib import clock, keys, users
+from chalicelib import bootstrap, clock, keys, users
 from chalicelib.bootstrap import Services
 from chalicelib.ids import first_of
 from chalicelib.payload import Payload
-from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import App
 from chalicelib.storage.counting import CountingTable
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Put
@@ -235,7 +234,7 @@ def test_a_page_costs_what_it_returns_however_late_and_however_many_there_are(
     for begin in range(0, len(puts), MAX_BATCH_ITEMS):
         services.table.write(puts[begin : begin + MAX_BATCH_ITEMS])
     counted = CountingTable(services.table)
-    crashes = CrashQueries(counted, services.blobs)
+    crashes = bootstrap.build(services.settings, counted, services.blobs, services.queue).crashes
     place = None
     for _ in range(20):
         counted.reset()
