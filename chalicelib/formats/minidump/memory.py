@@ -5,6 +5,7 @@ Format: MINIDUMP_MEMORY_LIST, MINIDUMP_MEMORY64_LIST, MINIDUMP_MEMORY_INFO_LIST.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from struct import Struct
 
@@ -91,6 +92,33 @@ def without_overlaps(ranges: Iterable[MemoryRange]) -> list[MemoryRange]:
         kept.append(entry)
         end = entry.end
     return kept
+
+
+def around(stacks: Iterable[MemoryRange], others: Iterable[MemoryRange]) -> list[MemoryRange]:
+    """The stacks, and of the other ranges what lies around them.
+
+    Windows lists a little memory about the instruction pointer too; where code runs on a stack,
+    that lies across it, and must not take the stack's beginning away.
+    """
+    whole = without_overlaps(stacks)
+    starts = [stack.start for stack in whole]
+    found = list(whole)
+    for entry in without_overlaps(others):
+        begin = entry.start
+        place = max(bisect_right(starts, begin) - 1, 0)
+        while place < len(whole) and whole[place].start < entry.end:
+            stack = whole[place]
+            if begin < stack.start:
+                found.append(_part(entry, begin, stack.start))
+            begin = max(begin, stack.end)
+            place += 1
+        if begin < entry.end:
+            found.append(_part(entry, begin, entry.end))
+    return found
+
+
+def _part(entry: MemoryRange, begin: int, end: int) -> MemoryRange:
+    return MemoryRange(begin, entry.data[begin - entry.start : end - entry.start])
 
 
 def read_memory_info(dump: DumpBytes, stream: Stream, notes: Notes) -> tuple[MemoryMapping, ...]:
