@@ -85,12 +85,10 @@ def without_overlaps(ranges: Iterable[MemoryRange]) -> list[MemoryRange]:
     kept: list[MemoryRange] = []
     end = 0
     for entry in ordered:
-        if entry.end <= end:
-            continue
-        if entry.start < end:
-            entry = MemoryRange(end, entry.data[end - entry.start :])  # noqa: PLW2901
-        kept.append(entry)
-        end = entry.end
+        beyond = entry.end
+        if beyond > end:
+            kept.append(entry if entry.start >= end else _part(entry, end, beyond))
+            end = beyond
     return kept
 
 
@@ -102,18 +100,21 @@ def around(stacks: Iterable[MemoryRange], others: Iterable[MemoryRange]) -> list
     """
     whole = without_overlaps(stacks)
     starts = [stack.start for stack in whole]
+    ends = [stack.end for stack in whole]
     found = list(whole)
     for entry in without_overlaps(others):
-        begin = entry.start
-        place = max(bisect_right(starts, begin) - 1, 0)
-        while place < len(whole) and whole[place].start < entry.end:
-            stack = whole[place]
-            if begin < stack.start:
-                found.append(_part(entry, begin, stack.start))
-            begin = max(begin, stack.end)
+        begin, end = entry.start, entry.end
+        place = bisect_right(ends, begin)  # the first stack that ends behind it
+        if place == len(whole) or starts[place] >= end:
+            found.append(entry)
+            continue
+        while place < len(whole) and starts[place] < end:
+            if begin < starts[place]:
+                found.append(_part(entry, begin, starts[place]))
+            begin = ends[place]
             place += 1
-        if begin < entry.end:
-            found.append(_part(entry, begin, entry.end))
+        if begin < end:
+            found.append(_part(entry, begin, end))
     return found
 
 
