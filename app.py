@@ -4,6 +4,7 @@ from chalicelib.handlers import (
     breakpad,
     breakpad_symbols,
     crash_details,
+    followanalytics,
     hockeyapp,
     hockeyapp_histograms,
     hockeyapp_triage,
@@ -32,4 +33,5 @@ app.register_blueprint(crash_details.routes)
 app.register_blueprint(breakpad.routes)
 app.register_blueprint(breakpad_symbols.routes)
 app.register_blueprint(sentry.routes)
+app.register_blueprint(followanalytics.routes)
 app.register_blueprint(partycrasher.routes)

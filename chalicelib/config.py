@@ -68,6 +68,15 @@ class Settings:
         metadata=_doc("symbols that a process keeps open, in bytes of temporary files"),
     )
 
+    sign_in_s: int = field(
+        default=2_592_000,
+        metadata=_doc("seconds for which the token of a user who signed in is good"),
+    )
+    export_s: int = field(
+        default=86_400,
+        metadata=_doc("seconds for which the file of an exported occurrence can be fetched"),
+    )
+
     thresholds: str = field(
         default=",".join(THRESHOLDS),
         metadata=_doc("scores from 0 to 12 at which reports share a bucket, one bucket for each"),

@@ -68,6 +68,7 @@ class Eraser:
                 fingerprints = {report.fingerprint for report in reports}
                 self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
                 self._delete(self._reports(reports))
+            self._delete_exports(app_id)
             self._delete(self._groups(app_id))
             self._delete(self._totals(app_id))
             self._delete_landed(app_id)
@@ -84,6 +85,7 @@ class Eraser:
             yield keys.posted(report.report_id)
             yield keys.sent(report.report_id)
             yield keys.feedback(report.report_id)
+            yield keys.export(report.report_id)
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:
@@ -125,6 +127,11 @@ class Eraser:
         copies = [key for report_id in report_ids for key in keys.download_blobs(report_id)]
         with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
             list(pool.map(self._blobs.delete, copies))
+
+    def _delete_exports(self, app_id: str) -> None:
+        """The files that reports were exported to; after the reports (see exports.py)."""
+        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
+            list(pool.map(self._blobs.delete, self._blobs.keys(keys.exports_prefix(app_id))))
 
     def _delete_dumps(self, report_ids: Iterable[int]) -> None:
         """The dumps that came straight to the store."""

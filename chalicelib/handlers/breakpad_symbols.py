@@ -19,7 +19,6 @@ from typing import ParamSpec
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.access import Access
 from chalicelib.errors import (
     CrashbucketError,
     Forbidden,
@@ -193,8 +192,7 @@ def complete_upload(app_id: str, upload: str) -> Response:
 def _allowed(request: Incoming, app_id: str) -> App:
     """The app, once the caller may upload for it; who may not learns not whether it exists."""
     key = request.query.get("key")
-    token = services().accounts.authenticate(key) if key else None
-    access = Access.of_token(token) if token else access_of(request)
+    access = services().accounts.authenticate(key) if key else access_of(request)
     if not access.opens(app_id):
         raise NotFound("app", app_id)
     app = services().accounts.app(app_id)

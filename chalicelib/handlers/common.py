@@ -48,12 +48,13 @@ class Incoming:
 
     @property
     def token(self) -> str | None:
-        """The token in `X-HockeyAppToken` or `Authorization: Bearer`, at every door alike."""
+        """The token in `X-HockeyAppToken`, `Authorization: Bearer` or `Authorization: Token`, at
+        every door alike."""
         direct = self.header("x-hockeyapptoken").strip()
         if direct:
             return direct
         kind, _, value = self.header("authorization").partition(" ")
-        return value.strip() or None if kind.lower() == "bearer" else None
+        return value.strip() or None if kind.lower() in {"bearer", "token"} else None
 
 
 def incoming(

@@ -6,9 +6,10 @@ from typing import get_args
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.accounts import Scope
+from chalicelib.access import Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.formats import quincy_xml
+from chalicelib.formats.text import as_sent
 from chalicelib.handlers import crash_posts, plist
 from chalicelib.handlers import hockeyapp_shape as shape
 from chalicelib.handlers.common import (
@@ -116,12 +117,9 @@ def _accepted(request: Incoming, app: App, crash_id: int) -> Response:
 @hockeyapp_errors
 def list_apps() -> Response:
     """The apps that the token opens."""
-    token = services().accounts.authorise(_incoming().token, "read")
-    apps = [
-        shape.app(entry)
-        for entry in services().accounts.apps()
-        if token.app_id in {None, entry.app_id}
-    ]
+    access = services().accounts.authenticate(_incoming().token)
+    access.require("read")
+    apps = [shape.app(entry) for entry in services().accounts.apps() if access.opens(entry.app_id)]
     return json_answer({"apps": apps, "status": "success"})
 
 
@@ -214,7 +212,7 @@ def get_crash(app_id: str, crash_id: str) -> Response:
         return text_answer(as_text(services().reader.report(received), received.annotations))
     if wanted == "text" and not received.description:
         return text_answer(services().feedback.text(report_id))
-    return text_answer(_as_sent(received.log if wanted == "log" else received.description))
+    return text_answer(as_sent(received.log if wanted == "log" else received.description))
 
 
 @routes.route(
@@ -255,14 +253,6 @@ def _is_processed(app_id: str, report_id: int) -> bool:
 
 
 # --- helpers -------------------------------------------------------------
-
-
-def _as_sent(text: bytes) -> str:
-    """Every line as it came; bytes that are no UTF-8 are shown as Latin-1."""
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
 
 
 def _incoming() -> Incoming:

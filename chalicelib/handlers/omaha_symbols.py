@@ -6,8 +6,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.access import Access
-from chalicelib.accounts import Scope
+from chalicelib.access import Access, Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound, PayloadTooLarge
 from chalicelib.forms import Part
 from chalicelib.handlers.basic_auth import access_of

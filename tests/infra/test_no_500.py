@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app import app as application
 from chalicelib import keys
 from chalicelib.bootstrap import Services
+from chalicelib.job_ids import job_id
 from chalicelib.records import App
 from chalicelib.storage.embedded.blobs import EmbeddedBlobs
 from infra.signed_links import SignedLinks
@@ -51,6 +52,7 @@ _PARAMETERS = (
     *("since", "until", "from", "size"),
     *("page_size", "comment", "expires", "signature"),
     *("sentry_client", "bundle_version", "bundle_short_version", "product", "version"),
+    *("id", "log_id", "date", "after"),
 )
 _MANY = settings(
     max_examples=150,
@@ -69,6 +71,7 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
     assert request("POST", "/reports", filed).status == 201
     archived = posted(archive([("trace.log", b"x")]), appid=app.app_id)
     drain(services)
+    services.exports.start(report)
     (added,) = services.symbols.add(SYM, app_id=None, filename="App.sym")
     place = services.symbol_uploads.open(app.app_id)
     services.symbol_uploads.put(app.app_id, place, SYM)
@@ -83,6 +86,8 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "symbol_id": str(added.file.file_id),
         "version_id": str(report.version_id),
         "group_id": str(report.group_id),
+        "crash_identifier": str(report.group_id),
+        "job_id": f"{job_id('export', report_id)} {job_id('occurrences', report.group_id)}",
         "upload_id": services.uploads.begin(app.app_id, None, {}).upload_id,
         "action": "uploads:create",
         "debug_file": added.file.debug_file,
@@ -154,6 +159,7 @@ def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
         (_XML, {"Content-Type": "application/xml"}),
         (b"raw=x&userID=%FF", {"Content-Type": "application/x-www-form-urlencoded"}),
         (b'{"a": 1}', {"Content-Type": "application/json"}),
+        (b'{"email": "jo@x", "password": "open sesame"}', {"Content-Type": "application/json"}),
         (_REPORTS, {"Content-Type": "application/json"}),
         (_REPORTS[1:-1], {"Content-Type": "application/json"}),
     ]

@@ -27,8 +27,8 @@ _PLATFORMS: Mapping[OsName, Literal["android", "ios", "macos", "windows", "linux
 def parse(raw: bytes | memoryview, symbols: SymbolSource, *, only_crashed: bool = False) -> Report:
     """The crash in a minidump: every thread's stack, unwound with what `symbols` has.
 
-    With `only_crashed` that of the crashed thread alone: enough to tell crashes
-    apart, at a fraction of the work. Raises `FormatError` when the bytes are no
+    With `only_crashed` that of the crashed thread alone, and no modules: enough
+    to tell crashes apart, at a fraction of the work. Raises `FormatError` when the bytes are no
     minidump that can be read.
     """
     return report_of(reader.read(raw), symbols, only_crashed=only_crashed)
@@ -44,7 +44,7 @@ def report_of(dump: Minidump, symbols: SymbolSource, *, only_crashed: bool = Fal
         exception_type=crash.reason,
         reason=_told(crash),
         threads=walk.threads,
-        modules=tuple(_module(module, dump) for module in dump.modules),
+        modules=() if only_crashed else tuple(_module(module, dump) for module in dump.modules),
         os=OperatingSystem(
             system.os_name,
             _os_version(system),
