@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -173,6 +174,11 @@ def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
         sound.map(lambda kind: (gzip.compress(kind[0]), kind[1])),
         sound.map(lambda kind: (gzip.compress(kind[0])[:-9], {"Content-Encoding": "gzip"})),
     )
+
+
+def test_every_variable_of_a_path_has_a_value_that_leads_somewhere(known: dict[str, str]) -> None:
+    variables = {name for path, _ in _ROUTES for name in re.findall(r"{(\w+)}", path)}
+    assert variables <= set(known)
 
 
 @_MANY
