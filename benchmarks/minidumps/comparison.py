@@ -130,6 +130,8 @@ def _explained(
             "a call through a bad pointer: its caller, from where the call left its return"
             " address; Breakpad follows the frame pointer, which skips one"
         )
+    if place == 1 and rest is None:
+        return "ours", "Breakpad has no memory of the stack: it reads none of full dumps"
     if cpu in {"arm", "arm64"}:
         why = _explained_on_arm(frames, ours, rest, place)
         if why:
