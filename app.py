@@ -4,7 +4,10 @@ from chalicelib.handlers import (
     breakpad,
     breakpad_symbols,
     crash_details,
+    followanalytics,
     hockeyapp,
+    hockeyapp_histograms,
+    hockeyapp_triage,
     omaha,
     omaha_symbols,
     partycrasher,
@@ -19,6 +22,8 @@ from chalicelib.handlers.application import Application
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(hockeyapp_histograms.routes)
+app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)
@@ -28,4 +33,5 @@ app.register_blueprint(crash_details.routes)
 app.register_blueprint(breakpad.routes)
 app.register_blueprint(breakpad_symbols.routes)
 app.register_blueprint(sentry.routes)
+app.register_blueprint(followanalytics.routes)
 app.register_blueprint(partycrasher.routes)

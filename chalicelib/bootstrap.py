@@ -10,6 +10,7 @@ from chalicelib.config import Settings
 from chalicelib.counts import Counts
 from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
+from chalicelib.exports import Exports
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
@@ -22,6 +23,7 @@ from chalicelib.queries.all_crashes import AllCrashes
 from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.queries.groups import GroupQueries
+from chalicelib.queries.histograms import HistogramQueries
 from chalicelib.queries.missing_symbols import MissingSymbolsQueries
 from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
@@ -32,6 +34,7 @@ from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import announce
+from chalicelib.triage import Triage
 from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 from chalicelib.versions import Versions
@@ -58,10 +61,13 @@ class Services:
     bucketing: Bucketing
     counts: Counts
     groups: GroupQueries
+    histograms: HistogramQueries
+    triage: Triage
     crashes: CrashQueries
     all_crashes: AllCrashes
     downloads: Downloads
     feedback: FeedbackBook
+    exports: Exports
     reports: ReportQueries
     buckets: BucketQueries
     eraser: Eraser
@@ -88,7 +94,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     )
     reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
-    crashes = CrashQueries(table, blobs)
+    crashes = CrashQueries(table, blobs, counts)
+    feedback = FeedbackBook(table, blobs)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
@@ -98,9 +105,9 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         queue=queue,
         ids=ids,
         accounts=accounts,
-        users=Users(table, accounts),
+        users=Users(table, accounts, sign_in_s=settings.sign_in_s),
         links=Links(table),
-        omaha_apps=OmahaApps(table, ids, accounts),
+        omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
         landings=landings,
@@ -123,10 +130,23 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         bucketing=bucketing,
         counts=counts,
         groups=GroupQueries(table, counts),
+        histograms=HistogramQueries(table, counts),
+        triage=Triage(table, counts, ids),
         crashes=crashes,
         all_crashes=AllCrashes(table, blobs, counts),
         downloads=Downloads(blobs),
-        feedback=FeedbackBook(table, blobs),
+        feedback=feedback,
+        exports=Exports(
+            table,
+            blobs,
+            queue,
+            crashes,
+            accounts,
+            feedback,
+            reader,
+            kept_s=settings.export_s,
+            visibility_s=settings.visibility_s,
+        ),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),

@@ -16,12 +16,22 @@ from chalicelib.companions import Companions
 from chalicelib.ids import IdSource, sortable
 from chalicelib.model import Frame, ModuleId, Report
 from chalicelib.payload import MINIDUMP_DOORS, PARTYCRASHER, Payload
-from chalicelib.records import Alias, App, Group, PostedJson, Sent, StoredReport, Version
+from chalicelib.records import (
+    Alias,
+    App,
+    Group,
+    PostedJson,
+    Sent,
+    StoredReport,
+    Version,
+    bucket_pointer,
+    stack_pointer,
+)
 from chalicelib.signature import omaha_signature, readable_signature
-from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table, get_all
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, Key, Operation, Put, Table, get_all
 from chalicelib.symbols.debug_file import canonical_id
 
-_MAX_OPERATIONS = 7  # of a crash: version (2), group (3), report, what was posted or sent
+_MAX_OPERATIONS = 9  # of a crash: version (2), group (4), report, contact, what was posted or sent
 _MAX_LACKING = 8  # builds that a stack is noted under: those of its innermost frames
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
@@ -104,6 +114,9 @@ class Batch:
             report = _stored_report(crash, version_id, group_id, fingerprint)
             self._report_at[len(self.operations)] = crash.report_id
             self.operations.append(Put(report.item(), if_absent=True))
+            by_contact = report.contact_item()
+            if by_contact is not None:
+                self.operations.append(Put(by_contact))
             posted = _posted(crash)
             if posted is not None:
                 self.operations.append(Put(posted.item()))
@@ -174,12 +187,14 @@ class Batch:
             group_id = group.group_id
             self._new_groups[app_id] = self._new_groups.get(app_id, 0) + 1
             self.operations.append(Put(group.item(), if_absent=True))
-            self.operations.append(Put(_pointer(place, group_id), if_absent=True))
+            self.operations.append(Put(group.by_class()))
+            self.operations.append(Put(bucket_pointer(bucket_id, app_id, group_id), if_absent=True))
         self._groups[place] = group_id
         stack_place = keys.stack_in_app(assignment.fingerprint, app_id)
         if crash.stack.frames and not self._is_pointed(stack_place, crash):
             self._groups[stack_place] = group_id
-            self.operations.append(Put(_pointer(stack_place, group_id), if_absent=True))
+            pointer = stack_pointer(assignment.fingerprint, app_id, group_id)
+            self.operations.append(Put(pointer, if_absent=True))
         return assignment.fingerprint, group_id
 
     def _note_lacking(self, crash: Crash, fingerprint: str) -> None:
@@ -213,10 +228,6 @@ class Batch:
 def _notes(crash: Crash, fingerprint: str) -> list[Key]:
     app_id = crash.app.app_id
     return [keys.waiting(app_id, module.debug_id, fingerprint) for module in crash.lacking]
-
-
-def _pointer(place: Key, group_id: int) -> Item:
-    return {"pk": place.pk, "sk": place.sk, "group_id": group_id}
 
 
 def _version_key(crash: Crash) -> Key:

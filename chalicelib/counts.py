@@ -11,11 +11,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from chalicelib import keys
+from chalicelib import clock, keys
 from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
-from chalicelib.records import GroupVersion
+from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, orders_of
+from chalicelib.regressions import Regressions, reopening
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     ConditionFailed,
@@ -24,6 +26,7 @@ from chalicelib.storage.ports import (
     Item,
     Key,
     Operation,
+    Put,
     Table,
     Update,
     get_all,
@@ -33,6 +36,11 @@ from chalicelib.storage.ports import (
 # As many deltas as leave half of a batch for the counts: what two of them add to one count is
 # written once, so the more are folded together, the less a report costs.
 _DELTAS_PER_FOLD = MAX_BATCH_ITEMS // 2
+_MAX_READINGS = 8  # of what a fold came into: at the most busy times a few happen every second
+
+_REGRESSED_KEPT = timedelta(days=90)  # long enough for whoever tells people of it
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Counts:
     ) -> None:
         self._table = table
         self._on_folded = on_folded
+        self._regressions = Regressions(table)
 
     def pending(self, app_id: str) -> Pending:
         """One query a shard; folding keeps them nearly empty."""
@@ -70,6 +79,25 @@ class Counts:
         """Reports of an app or a version in all."""
         item = self._table.get(keys.totals(partition)) or {}
         return cast(int, item.get("total", 0)) + sum(row.reports for row in pending)
+
+    def unfolded(self, app_id: str, read: Callable[[], T]) -> T:
+        """What `read` gives while no delta of the app moves into the counts.
+
+        A reading of pending deltas and of counts that a fold came in between
+        would find the same reports twice or not at all; it is done again.
+        """
+        folds = self._folds(app_id)
+        for _ in range(_MAX_READINGS):
+            found = read()
+            now = self._folds(app_id)
+            if now == folds:
+                break
+            folds = now
+        return found
+
+    def _folds(self, app_id: str) -> int:
+        item = self._table.get(keys.totals(keys.app_partition(app_id))) or {}
+        return cast(int, item.get("folds", 0))
 
     def of_stacks(self, app_id: str, fingerprints: Iterable[str]) -> dict[str, StackTotal]:
         """The totals of those of the stacks that the app has reports of, by fingerprint."""
@@ -89,14 +117,15 @@ class Counts:
     def fold(self, app_id: str, shard: int) -> bool:
         """Fold a batch's worth of one shard; False: nothing is there, or another is at it.
 
-        What does not fit stays behind as one new delta.
+        What does not fit stays behind as one new delta. Resolved groups that
+        crashed again in a newer version are opened, and a record tells of them.
         """
         deltas = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
         if not deltas:
             return False
         changes = _Changes(app_id, sum(map(new_groups_of, deltas)))
         rows = tally(row for delta in deltas for row in rows_of(delta))
-        room = MAX_BATCH_ITEMS - len(deltas) - 1  # one for what is left
+        room = MAX_BATCH_ITEMS - len(deltas) - 2  # for what is left, and for what regressed
         left = [row for row in rows if not changes.take(row, room)]
         try:
             self._table.write([*self._updates(changes), *_settled(app_id, shard, deltas, left)])
@@ -113,11 +142,34 @@ class Counts:
                 pass
 
     def _updates(self, changes: _Changes) -> Iterator[Operation]:
+        spans = self._table.batch_get(list(changes.spans))
+        resolved = {
+            key: Group.from_item(item)
+            for key, item in spans.items()
+            if changes.spans[key].kind == "group" and item["status"] == RESOLVED
+        }
+        regressions = self._regressions.among(resolved.values(), changes.rows)
+        for key, span in changes.spans.items():
+            current = spans.get(key)
+            if span.kind == "version" and current is None:
+                changes.count_group_of_version(span.version_id)
+            update = span.update(key, current)
+            if key in resolved and span.group_id in regressions:
+                update = reopening(update, resolved[key], regressions[span.group_id])
+            yield update
         for key, add in changes.counters.items():
             yield Update(key, add=add)
-        spans = self._table.batch_get(list(changes.spans))
-        for key, span in changes.spans.items():
-            yield span.update(key, spans.get(key))
+        if regressions:
+            now = clock.now()
+            yield Put(
+                Regressed(
+                    changes.app_id,
+                    clock.to_stored(now),
+                    secrets.token_hex(8),
+                    [[found.group_id, found.version_id] for found in regressions.values()],
+                    int((now + _REGRESSED_KEPT).timestamp()),
+                ).item()
+            )
 
 
 def _settled(
@@ -138,46 +190,69 @@ _Kind: TypeAlias = Literal["group", "version", "stack"]
 
 
 class _Span:
-    """A total with the first and last date it covers: of a group, a group in a version, a stack."""
+    """A total with the first and last date it covers: of a group, a group in a version, a stack.
+
+    What goes away does not narrow it (settling.py does), nor does it widen it.
+    """
 
     def __init__(self, row: Row, kind: _Kind) -> None:
         self.group_id, self.version_id = row.group_id, row.version_id
         self.kind = kind
         self.count, self.first, self.last = row.reports, row.first, row.last
+        self._is_widened = row.reports > 0
 
     def take(self, row: Row) -> None:
         self.count += row.reports
-        self.first = min(self.first, row.first)
-        if row.last > self.last:
+        if row.reports <= 0:
+            return
+        is_last = not self._is_widened or row.last > self.last
+        self.first = min(self.first, row.first) if self._is_widened else row.first
+        if is_last:
             self.last, self.version_id = row.last, row.version_id
+        self._is_widened = True
 
     def update(self, key: Key, current: Item | None) -> Update:
         """Add to the total and widen the span, provided that it is still as it was read."""
         if current is None and self.kind == "version":
             made = GroupVersion(self.group_id, self.version_id, self.count, self.first, self.last)
-            return Update(key, set={**made.attributes(), **made.index()}, require={"total": None})
+            return Update(key, set={**made.attributes(), **made.orders()}, require={"total": None})
         if self.kind == "stack" and not (current and current["reports"]):
             made_of = {"reports": self.count, "first_at": self.first, "last_at": self.last}
             before = current["reports"] if current else None
             return Update(key, set=cast(dict[str, Any], made_of), require={"reports": before})
+        if current is None:
+            return Update(key, add={"total": self.count}, must_exist=True)  # fails: it is gone
+        return self._widened(key, current)
+
+    def _widened(self, key: Key, current: Item) -> Update:
+        total_name = "reports" if self.kind == "stack" else "total"
+        first_name = "created_at" if self.kind == "group" else "first_at"
+        first_at, last_at = cast(str, current[first_name]), cast(str, current["last_at"])
+        total = cast(int, current[total_name])
+        first, last = (self.first, self.last) if self._is_widened else (first_at, last_at)
         values: dict[str, Any] = {}
-        require: dict[str, Any] = {}
-        if current is not None and self.last > cast(str, current["last_at"]):
-            values["last_at"] = self.last
-            require["last_at"] = current["last_at"]
+        if last > last_at:
+            values["last_at"] = last
             if self.kind == "group":
                 values["last_version_id"] = self.version_id
-        first_name = "created_at" if self.kind == "group" else "first_at"
-        if current is not None and self.first < cast(str, current[first_name]):
-            values[first_name] = self.first
-            require[first_name] = current[first_name]
-        count = "reports" if self.kind == "stack" else "total"
-        return Update(key, add={count: self.count}, set=values, require=require, must_exist=True)
+        if first < first_at:
+            values[first_name] = first
+        require = {name: current[name] for name in values if name != "last_version_id"}
+        if self.kind != "stack":  # its places in the lists follow
+            first_at, last_at = min(first_at, first), max(last_at, last)
+            values |= orders_of(self.group_id, first_at, total + self.count, last_at)
+            require |= {first_name: current[first_name], "last_at": current["last_at"]}
+            require["total"] = total
+        return Update(
+            key, add={total_name: self.count}, set=values, require=require, must_exist=True
+        )
 
 
 def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
     if total is None or not total.reports:
         return StackTotal(row.reports, row.first, row.last)
+    if row.reports <= 0:
+        return StackTotal(total.reports + row.reports, total.first_at, total.last_at)
     first, last = min(total.first_at, row.first), max(total.last_at, row.last)
     return StackTotal(total.reports + row.reports, first, last)
 
@@ -186,13 +261,19 @@ class _Changes:
     """What rows change, by item."""
 
     def __init__(self, app_id: str, new_groups: int) -> None:
-        self._app_id = app_id
+        self.app_id = app_id
         self._app = keys.app_partition(app_id)
+        self.rows: dict[int, list[Row]] = {}  # by group
         self.stacks: dict[str, None] = {}
-        self.counters: dict[Key, dict[str, int]] = {}
+        self.counters: dict[Key, dict[str, int]] = {keys.totals(self._app): {"folds": 1}}
         self.spans: dict[Key, _Span] = {}
         if new_groups:
-            self.counters[keys.totals(self._app)] = {"groups": new_groups}
+            self.counters[keys.totals(self._app)]["groups"] = new_groups
+
+    def count_group_of_version(self, version_id: int) -> None:
+        """A group has crashed in the version for the first time."""
+        counters = self.counters[keys.totals(keys.version_partition(version_id))]
+        counters["groups"] = counters.get("groups", 0) + 1
 
     def take(self, row: Row, room: int) -> bool:
         """Take the row, unless the changed items would then be more than `room`."""
@@ -202,7 +283,7 @@ class _Changes:
             (keys.group_version(row.group_id, row.version_id), "version"),
         ]
         if row.stack:
-            spanned.append((keys.reports_of_stack(row.stack, self._app_id), "stack"))
+            spanned.append((keys.reports_of_stack(row.stack, self.app_id), "stack"))
         new = sum(key not in self.counters for key in {key for key, _ in counted})
         new += sum(key not in self.spans for key, _ in spanned)
         if len(self.counters) + len(self.spans) + new > room:
@@ -218,6 +299,7 @@ class _Changes:
                 span.take(row)
         if row.stack:
             self.stacks[row.stack] = None
+        self.rows.setdefault(row.group_id, []).append(row)
         return True
 
     def _counters_of(self, row: Row) -> list[tuple[Key, str]]:

@@ -38,14 +38,18 @@ class Pending:
 
 
 def tally(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """The rows with those of one group, version, day and stack made one, in the order of groups."""
-    merged: dict[tuple[int, int, str, str], Row] = {}
+    """The rows with those of one group, version, day and stack made one, in the order of groups.
+
+    Those that take reports away stay by themselves: a crash that is new must
+    be seen as one, whatever was deleted on its day.
+    """
+    merged: dict[tuple[int, int, str, str, bool], Row] = {}
     for row in rows:
-        place = row[:4]
+        place = (*row[:4], row.reports > 0)
         known = merged.get(place)
         if known is not None:
             first, last = min(known.first, row.first), max(known.last, row.last)
-            row = Row(*place, known.reports + row.reports, first, last)  # noqa: PLW2901
+            row = Row(*place[:4], known.reports + row.reports, first, last)  # noqa: PLW2901
         merged[place] = row
     return tuple(merged[place] for place in sorted(merged))
 

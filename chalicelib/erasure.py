@@ -68,6 +68,7 @@ class Eraser:
                 fingerprints = {report.fingerprint for report in reports}
                 self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
                 self._delete(self._reports(reports))
+            self._delete_exports(app_id)
             self._delete(self._groups(app_id))
             self._delete(self._totals(app_id))
             self._delete_landed(app_id)
@@ -84,6 +85,7 @@ class Eraser:
             yield keys.posted(report.report_id)
             yield keys.sent(report.report_id)
             yield keys.feedback(report.report_id)
+            yield keys.export(report.report_id)
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:
@@ -91,6 +93,8 @@ class Eraser:
             yield keys.group_of_bucket(cast(str, group["bucket_id"]), app_id)
             partition = keys.group_partition(cast(int, group["group_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
+        by_class = keys.group_by_class(app_id, "", 0).pk
+        yield from map(_key, list(query_all(self._table, by_class)))
 
     def _totals(self, app_id: str) -> Iterator[Key]:
         for version in list(query_all(self._table, keys.version(app_id, "", "").pk)):
@@ -102,6 +106,7 @@ class Eraser:
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
             *keys.places_of_app(app_id),
+            keys.regressed(app_id, "", "").pk,
         ):
             yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
 
@@ -122,6 +127,11 @@ class Eraser:
         copies = [key for report_id in report_ids for key in keys.download_blobs(report_id)]
         with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
             list(pool.map(self._blobs.delete, copies))
+
+    def _delete_exports(self, app_id: str) -> None:
+        """The files that reports were exported to; after the reports (see exports.py)."""
+        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
+            list(pool.map(self._blobs.delete, self._blobs.keys(keys.exports_prefix(app_id))))
 
     def _delete_dumps(self, report_ids: Iterable[int]) -> None:
         """The dumps that came straight to the store."""

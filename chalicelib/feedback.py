@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib import clock, keys, payload
 from chalicelib.errors import CrashbucketError, FormatError, InvalidRequest, NotFound
 from chalicelib.payload import MINIDUMP_DOORS
-from chalicelib.records import Feedback
+from chalicelib.records import Feedback, StoredReport
 from chalicelib.storage.ports import BlobNotFound, Blobs, ConditionFailed, Put, Table
 
 MAX_SUMMARY_CHARS = 500  # omaha-server's column
@@ -69,7 +69,8 @@ class FeedbackBook:
         """Whether a minidump's crash has this id, be it processed, waiting or a dead letter."""
         item = self._table.get(keys.report(report_id))
         if item is not None:
-            return item["door"] in MINIDUMP_DOORS
+            found = StoredReport.at(item)
+            return found is not None and found.door in MINIDUMP_DOORS
         try:
             received = payload.read_as_stored(self._blobs, keys.raw_blob(report_id))
         except (BlobNotFound, FormatError):

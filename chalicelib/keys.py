@@ -14,7 +14,8 @@ and everything that a known crash needs is found by exact keys.
 | app, by its number | `appnumber#NUMBER` | `app` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
 | app, by the id omaha-server's clients call it | `omaha_ids` | id | |
-| token | `token#FIRST8` | hash | |
+| apps that omaha-server's clients had made, how many | `omaha_ids` | `made` | |
+| token, that of a user who signed in too | `token#FIRST8` | hash | |
 | user | `users` | email | |
 | secret that links are signed with | `secrets` | `links` | |
 | version of an app | `versions#APP` | number and name | |
@@ -23,12 +24,18 @@ and everything that a known crash needs is found by exact keys.
 | report, the JSON that was posted | `report#ID` | `posted` | |
 | report, what was sent with its minidump | `report#ID` | `sent` | |
 | report, what its user wrote about it | `report#ID` | `feedback` | |
+| report, how far its export as a file is | `report#ID` | `export` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
-| group | `group#ID` | `group` | by app, oldest first |
-| group in one version | `group#ID` | `version#VERSION` | by version |
+| report, by the contact it came with | `contact#APP#SHARD#CONTACT` | date and `ID` | |
+| deleted report, until nothing can bring it back | `report#ID` | `report` | |
+| group | `group#ID` | `group` | by app its first crash, by group its total, by user its last |
+| group, by its class | `classes#APP` | class and `ID` | |
+| group in one version | `group#ID` | `version#VERSION` | the same orders of the version |
+| group, what people noted about it | `group#ID` | `annotation` | |
+| groups that crashed again after they were resolved | `regressed#APP` | time and mark | |
 | group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |
 | stack, with its bucket per threshold | `stack#FINGERPRINT` | `stack` | |
-| stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | |
+| stack, as one app has grouped it | `stack#FINGERPRINT` | `app#APP` | by group |
 | messages that a stack has been seen with | `stack#PLAIN` | `messages` | |
 | stack, as first seen with this content and no frames | `content#DIGEST` | `stack` | |
 | stack, in the buckets it belongs to | `members#BUCKET` | `FINGERPRINT` | |
@@ -59,9 +66,11 @@ from chalicelib.storage.ports import Key
 REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each index key
 DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
 DEADLETTER_SHARDS = 8
+_MAX_CLASS_BYTES = 900  # a sort key has 1,024
 
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
+EXPORTS = "exports/"
 
 
 def app(app_id: str) -> Key:
@@ -90,6 +99,10 @@ def omaha_id(identifier: str) -> Key:
     An empty one stands for the clients that name no app, and no sort key may be empty.
     """
     return Key("omaha_ids", f"id:{identifier.casefold()}")
+
+
+def omaha_apps_made() -> Key:
+    return Key("omaha_ids", "made")
 
 
 def token(lookup: str, digest: str) -> Key:
@@ -134,12 +147,42 @@ def feedback(report_id: int) -> Key:
     return Key(f"report#{report_id}", "feedback")
 
 
+def export(report_id: int) -> Key:
+    """How far the writing of a report into a file for its reader is."""
+    return Key(f"report#{report_id}", "export")
+
+
+def contact(app_id: str, text: str, report_id: int, date: str) -> Key:
+    """A report by its contact: sharded, as one contact may stand in all of an app's reports."""
+    shard = report_id % REPORT_SHARDS
+    return Key(reports_of_contact(app_id, text)[shard], f"{date}#{sortable(report_id)}")
+
+
+def reports_of_contact(app_id: str, text: str) -> tuple[str, ...]:
+    """The partitions that together hold an app's reports of a contact."""
+    return tuple(f"contact#{app_id}#{shard}#{text}" for shard in range(REPORT_SHARDS))
+
+
+def stacks_of_group(group_id: int) -> str:
+    """The stacks that an app has grouped there, of the by-group index."""
+    return f"stacks#{group_id}"
+
+
 def group(group_id: int) -> Key:
     return Key(f"group#{group_id}", "group")
 
 
 def group_version(group_id: int, version_id: int) -> Key:
     return Key(f"group#{group_id}", f"version#{version_id}")
+
+
+def annotation(group_id: int) -> Key:
+    return Key(f"group#{group_id}", "annotation")
+
+
+def regressed(app_id: str, at: str, mark: str) -> Key:
+    """A record of groups that were opened again, oldest first."""
+    return Key(f"regressed#{app_id}", f"{at}#{mark}")
 
 
 def group_of_bucket(bucket_id: str, app_id: str) -> Key:
@@ -296,11 +339,29 @@ def reports_of_user(app_id: str, user: str) -> str:
 
 
 def groups_of_app(app_id: str) -> str:
+    """An app's groups by their first crash, of the by-app index."""
     return f"groups#{app_id}"
 
 
 def groups_of_version(version_id: int) -> str:
+    """The same of the groups that crashed in a version."""
     return f"groups#{version_id}"
+
+
+def groups_by_total(owner: str | int) -> str:
+    """The groups of an app or a version by their crashes, of the by-group index."""
+    return f"totals#{owner}"
+
+
+def groups_by_last(owner: str | int) -> str:
+    """The groups of an app or a version by their last crash, of the by-user index."""
+    return f"latest#{owner}"
+
+
+def group_by_class(app_id: str, class_name: str, group_id: int) -> Key:
+    """An app's groups by their class, as far as a sort key has room for it."""
+    start = class_name.encode("utf-8", "replace")[:_MAX_CLASS_BYTES].decode("utf-8", "ignore")
+    return Key(f"classes#{app_id}", f"{start}\x1f{sortable(group_id)}")
 
 
 def deltas_of_app(app_id: str) -> tuple[str, ...]:
@@ -323,6 +384,20 @@ def raw_blob(report_id: int) -> str:
 def download_blob(report_id: int, kind: str) -> str:
     """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
     return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+
+
+def export_blob(app_id: str, report_id: int) -> str:
+    """Where the file lies that a report was exported to."""
+    return f"{exports_prefix(app_id)}{report_id}.json"
+
+
+def exports_prefix(app_id: str) -> str:
+    return f"{EXPORTS}{app_id}/"
+
+
+def report_id_of_export(blob_key: str) -> int:
+    """The report whose `export_blob` that is."""
+    return int(blob_key.rpartition("/")[2].removesuffix(".json"))
 
 
 def download_blobs(report_id: int) -> tuple[str, ...]:

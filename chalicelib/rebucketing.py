@@ -16,6 +16,8 @@ from chalicelib import keys
 from chalicelib.bootstrap import Services
 from chalicelib.records import StoredReport
 from chalicelib.regrouping import Regrouping
+from chalicelib.reordering import Reordering
+from chalicelib.settling import Settling
 from chalicelib.storage.ports import Delete, Item, Put, SortRange, query_all
 from chalicelib.storage.schema import BY_APP
 
@@ -37,6 +39,7 @@ class Rebucketing:
     """Moves the reports of one app. One run at a time for an app; crashes may come meanwhile."""
 
     def __init__(self, services: Services, app_id: str) -> None:
+        self._services = services
         self._table = services.table
         self._app_id = app_id
         self._regrouping = Regrouping(services, app_id)
@@ -59,7 +62,8 @@ class Rebucketing:
             progress()
             if number % _REMEMBERED == 0:
                 self._remember(cast(str, item["app_sk"]))
-        self._regrouping.settle_groups_left()
+        Settling(self._services, self._app_id).run()
+        Reordering(self._table, self._app_id).run()
         self._table.write([Delete(keys.rebucketing(self._app_id))])
         return done
 

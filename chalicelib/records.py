@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
@@ -110,8 +111,31 @@ class User(_Record):
     parallel: int
     app_ids: Sequence[str] | None = None
 
+    @property
+    def mark(self) -> bytes:
+        """Tells this password of this user from any other, and nothing else about it."""
+        return hashlib.sha256(self.salt + self.digest).digest()
+
     def item(self) -> Item:
         return _placed(keys.user(self.email), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn(_Record):
+    """A token that a user got for the password, good until `expires_at` (seconds since 1970).
+
+    It opens what the user may see, as long as there is this user with this
+    password (`mark`). Of the token itself only the SHA-256 is kept.
+    """
+
+    digest: str
+    email: str
+    mark: bytes
+    created_at: str
+    expires_at: int
+
+    def item(self, lookup: str) -> Item:
+        return _placed(keys.token(lookup, self.digest), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +192,26 @@ class StoredReport(_Record):
     signature: str | None = None
     omaha_signature: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it stands in every list of reports: text in the order of their dates."""
+        return f"{self.date}#{sortable(self.report_id)}"
+
+    @classmethod
+    def at(cls, item: Item | None) -> StoredReport | None:
+        """The report in what stands at a report's key: None where it was deleted."""
+        return None if item is None or "deleted_at" in item else cls.from_item(item)
+
+    def contact_item(self) -> Item | None:
+        """What finds the report by its contact, where its user does not."""
+        if not self.contact or self.contact == self.user:
+            return None
+        key = keys.contact(self.app_id, self.contact, self.report_id, self.date)
+        return _placed(key, {"report_id": self.report_id})
+
     def item(self) -> Item:
         shard = self.report_id % keys.REPORT_SHARDS
-        place = f"{self.date}#{sortable(self.report_id)}"
+        place = self.place
         index = {
             "app_pk": keys.reports_of_app(self.app_id)[shard],
             "app_sk": place,
@@ -181,6 +222,27 @@ class StoredReport(_Record):
             index["user_pk"] = keys.reports_of_user(self.app_id, self.user)
             index["user_sk"] = place
         return _placed(keys.report(self.report_id), self.attributes(), **index)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted(_Record):
+    """What stands in the place of a deleted report, so that an event which comes late does not
+    make it again. While its blobs are not deleted, it has no `expires_at`.
+    """
+
+    report_id: int
+    app_id: str
+    deleted_at: str
+    door: str
+    attachments: int = 0
+    expires_at: int | None = None
+
+    @classmethod
+    def at(cls, item: Item | None) -> Deleted | None:
+        return cls.from_item(item) if item is not None and "deleted_at" in item else None
+
+    def item(self) -> Item:
+        return _placed(keys.report(self.report_id), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +307,41 @@ class Feedback(_Record):
         return _placed(keys.feedback(self.report_id), self.attributes())
 
 
+WAITING, DONE, FAILED = "waiting", "done", "failed"  # the states of an export
+
+
+@dataclass(frozen=True, slots=True)
+class Export(_Record):
+    """A report's export as a file: asked for (last) at `asked_at`, forgotten at `expires_at`.
+
+    `reason` says why it failed.
+    """
+
+    report_id: int
+    app_id: str
+    state: str
+    asked_at: str
+    expires_at: int
+    reason: str | None = None
+
+    def key(self) -> Key:
+        return keys.export(self.report_id)
+
+    def blob(self) -> str:
+        return keys.export_blob(self.app_id, self.report_id)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())
+
+
 @dataclass(frozen=True, slots=True)
 class Group(_Record):
     """An app's reports in one bucket, across versions, named after its first report.
 
     `total` and `last_at` are the folded part of the counts: `Counts.pending`
-    has what came since (see counts.py).
+    has what came since (see counts.py). A resolved group knows when, and the
+    newest version that it was resolved in; one that crashed again in a newer
+    one is open, and knows that (see regressions.py).
     """
 
     group_id: int
@@ -271,14 +362,41 @@ class Group(_Record):
     updated_at: str | None = None
     ticket_url: str | None = None
     signature: str | None = None
+    resolved_at: str | None = None
+    resolved_in_version_id: int | None = None
+    regressed_at: str | None = None
+    regressed_in_version_id: int | None = None
 
     def item(self) -> Item:
-        return _placed(
-            keys.group(self.group_id),
-            self.attributes(),
-            app_pk=keys.groups_of_app(self.app_id),
-            app_sk=sortable(self.group_id),
+        return _placed(keys.group(self.group_id), {**self.attributes(), **self.orders()})
+
+    def orders(self) -> dict[str, Value]:
+        """Its places in the app's lists of groups."""
+        first, last = keys.groups_of_app(self.app_id), keys.groups_by_last(self.app_id)
+        ranked = keys.groups_by_total(self.app_id)
+        return _orders(ranked, first, last) | orders_of(
+            self.group_id, self.created_at, self.total, self.last_at
         )
+
+    def by_class(self) -> Item:
+        """Its place in the list by class, which changes with its name only."""
+        key = keys.group_by_class(self.app_id, self.class_name or "", self.group_id)
+        return _placed(key, {"group_id": self.group_id})
+
+
+def stack_pointer(fingerprint: str, app_id: str, group_id: int) -> Item:
+    """Leads from a stack to the group that an app has it in; the group finds it by index."""
+    return _placed(
+        keys.stack_in_app(fingerprint, app_id),
+        {"group_id": group_id},
+        group_pk=keys.stacks_of_group(group_id),
+        group_sk=fingerprint,
+    )
+
+
+def bucket_pointer(bucket_id: str, app_id: str, group_id: int) -> Item:
+    """Leads from a bucket to the group of an app that holds its reports."""
+    return _placed(keys.group_of_bucket(bucket_id, app_id), {"group_id": group_id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,11 +409,63 @@ class GroupVersion(_Record):
     first_at: str
     last_at: str
 
-    def index(self) -> dict[str, Value]:
-        return {
-            "app_pk": keys.groups_of_version(self.version_id),
-            "app_sk": sortable(self.group_id),
-        }
+    def item(self) -> Item:
+        key = keys.group_version(self.group_id, self.version_id)
+        return _placed(key, {**self.attributes(), **self.orders()})
+
+    def orders(self) -> dict[str, Value]:
+        """Its places in the version's lists of groups."""
+        first, last = keys.groups_of_version(self.version_id), keys.groups_by_last(self.version_id)
+        ranked = keys.groups_by_total(self.version_id)
+        return _orders(ranked, first, last) | orders_of(
+            self.group_id, self.first_at, self.total, self.last_at
+        )
+
+
+def _orders(ranked: str, first: str, last: str) -> dict[str, Value]:
+    return {"app_pk": first, "group_pk": ranked, "user_pk": last}
+
+
+def orders_of(group_id: int, first_at: str, total: int, last_at: str) -> dict[str, Value]:
+    """The sort keys of a group: by its first crash, by how many it has, by its last one."""
+    end = sortable(group_id)
+    return {
+        "app_sk": f"{first_at}#{end}",
+        "group_sk": f"{max(total, 0):012d}#{end}",
+        "user_sk": f"{last_at}#{end}",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation(_Record):
+    """What people noted about a group: one text."""
+
+    annotation_id: int
+    group_id: int
+    text: str
+    created_at: str
+    updated_at: str
+
+    def item(self) -> Item:
+        return _placed(keys.annotation(self.group_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Regressed(_Record):
+    """Resolved groups that were found to crash again: for who is to be told, once.
+
+    `groups` are pairs of a group and the version it crashed in; `mark` tells
+    records of one moment apart. Forgotten at `expires_at`.
+    """
+
+    app_id: str
+    at: str
+    mark: str
+    groups: Sequence[Sequence[int]]
+    expires_at: int
+
+    def item(self) -> Item:
+        return _placed(keys.regressed(self.app_id, self.at, self.mark), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)

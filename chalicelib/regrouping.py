@@ -5,36 +5,33 @@ Each report is read from its payload and bucketed as if it came again; where
 its stack or its group differ it moves there, in one atomic batch with the
 counts. A group keeps its id, status and annotations for the bucket that its
 first report is in now. The groups that reports were taken from are noted in
-the same batch, so that they are settled also after a stop.
+the same batch, to be settled (settling.py).
 """
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from chalicelib import clock, deltas, keys
+from chalicelib import deltas, keys
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
 from chalicelib.commit import described, titled
 from chalicelib.errors import NotFound
 from chalicelib.ids import sortable
+from chalicelib.left_groups import left
 from chalicelib.model import Report
-from chalicelib.records import Group, GroupVersion, StoredReport
+from chalicelib.records import Group, StoredReport, bucket_pointer, orders_of, stack_pointer
 from chalicelib.storage.ports import (
     ConditionFailed,
     Conflict,
     Delete,
-    Item,
     Key,
     Operation,
     Put,
-    SortRange,
     Update,
     Value,
-    query_all,
 )
 
 _MAX_ATTEMPTS = 10  # to move one report, or settle one group, while others write to it
@@ -79,30 +76,13 @@ class Regrouping:
             try:
                 self._table.write(operations)
             except (ConditionFailed, Conflict):
-                current = self._table.get(keys.report(stored.report_id))
+                current = StoredReport.at(self._table.get(keys.report(stored.report_id)))
                 if current is None:
                     return False
-                stored = StoredReport.from_item(current)
+                stored = current
             else:
                 return group_id != stored.group_id
         raise Conflict(f"report {stored.report_id} could not be moved: others write to its groups")
-
-    def settle_groups_left(self, before: str | None = None) -> bool:
-        """Give each group that lost reports the dates of those it has; take the empty ones away.
-
-        With `before`, only those that lost none since that time (as stored): a
-        crash that is just being committed may still come into a group that it
-        found before. False: some are left for later.
-        """
-        self._services.counts.fold_all(self._app_id)
-        first = keys.left_by_regrouping(self._app_id, 0)
-        notes = SortRange.beginning_with(first.sk.rstrip("0"))
-        all_settled = True
-        for note in list(query_all(self._table, first.pk, sort=notes)):
-            is_recent = before is not None and cast(str, note.get("at", "")) >= before
-            if is_recent or not self._settle(note):
-                all_settled = False
-        return all_settled
 
     # --- one report ---
 
@@ -119,7 +99,7 @@ class Regrouping:
         else:
             group = self._group(stored.group_id)
             if group.bucket_id == anew.database_id:  # its first report leads it to the new bucket
-                operations += self._lead(group, bucket_id, place, anew.report)
+                operations += self._lead(group, bucket_id, anew.report)
             else:
                 group_id = self._services.ids.next()
                 new_groups = 1
@@ -129,7 +109,9 @@ class Regrouping:
                     **titled(anew.report),
                 )  # fmt: skip
                 operations.append(Put(made.item(), if_absent=True))
-                operations.append(Put(_pointer(place, group_id), if_absent=True))
+                operations.append(Put(made.by_class()))
+                way = bucket_pointer(bucket_id, self._app_id, group_id)
+                operations.append(Put(way, if_absent=True))
         stack = anew.assignment.fingerprint
         if group_id == stored.group_id and stack == stored.fingerprint:
             return operations, group_id
@@ -137,7 +119,8 @@ class Regrouping:
             operations += self._changed_group(group_id, stored.date, anew)
         stack_place = keys.stack_in_app(stack, self._app_id)
         if self._table.get(stack_place) is None:
-            operations.append(Put(_pointer(stack_place, group_id), if_absent=True))
+            way = stack_pointer(stack, self._app_id, group_id)
+            operations.append(Put(way, if_absent=True))
         moved = replace(stored, group_id=group_id, fingerprint=stack, **described(anew.report))
         changed = {
             name: value for name, value in moved.item().items() if value != stored.item().get(name)
@@ -151,7 +134,7 @@ class Regrouping:
         )
         operations.append(self._delta(stored, moved, new_groups))
         if group_id != stored.group_id:
-            operations.append(self._note(stored.group_id))
+            operations.append(left(self._app_id, stored.group_id, [stored.version_id]))
         return operations, group_id
 
     def _changed_group(self, group_id: int, date: str, anew: _Anew) -> list[Operation]:
@@ -168,14 +151,16 @@ class Regrouping:
         change = {name: value for name, value in change.items() if known.get(name) != value}
         if not change:
             return []
-        require = {"created_at": group.created_at, "bucket_id": group.bucket_id}
-        return [Update(keys.group(group_id), set=change, require=require)]
-
-    def _note(self, group_id: int) -> Put:
-        left = keys.left_by_regrouping(self._app_id, group_id)
-        at = clock.to_stored(clock.now())
-        noted: dict[str, Value] = {"group_id": group_id, "at": at, "mark": secrets.token_hex(8)}
-        return Put({"pk": left.pk, "sk": left.sk, **noted})
+        changed = replace(group, **cast(dict[str, Any], change))
+        place = orders_of(group_id, changed.created_at, group.total, group.last_at)["app_sk"]
+        return [
+            Update(
+                keys.group(group_id),
+                set={**change, "app_sk": place},
+                require={"created_at": group.created_at, "bucket_id": group.bucket_id},
+            ),
+            *_renamed(group, changed),
+        ]
 
     def _delta(self, stored: StoredReport, moved: StoredReport, new_groups: int) -> Put:
         """Takes the report from the counts of where it was, and adds it to those of where it is."""
@@ -204,7 +189,7 @@ class Regrouping:
             raise NotFound("group", str(group_id))
         return Group.from_item(item)
 
-    def _lead(self, group: Group, bucket_id: str, place: Key, report: Report) -> list[Operation]:
+    def _lead(self, group: Group, bucket_id: str, report: Report) -> list[Operation]:
         titles = titled(report)
         return [
             Update(
@@ -213,87 +198,19 @@ class Regrouping:
                 remove=tuple(name for name, value in titles.items() if value is None),
                 require={"bucket_id": group.bucket_id},
             ),
+            *_renamed(group, replace(group, **titles)),
             Delete(keys.group_of_bucket(group.bucket_id, self._app_id)),
-            Put(_pointer(place, group.group_id), if_absent=True),
+            Put(bucket_pointer(bucket_id, self._app_id, group.group_id), if_absent=True),
         ]
 
-    # --- what is left behind ---
 
-    def _settle(self, note: Item) -> bool:
-        """False: crashes came into the group again and again, or others took reports from it."""
-        for _ in range(_MAX_ATTEMPTS):
-            try:
-                if not self._settle_group(cast(int, note["group_id"])):
-                    return False
-            except ConditionFailed:
-                continue
-            try:
-                key = Key(str(note["pk"]), str(note["sk"]))
-                self._table.write([Delete(key, require={"mark": note.get("mark")})])
-            except ConditionFailed:  # it has lost more since
-                return False
-            return True
-        return False
-
-    def _settle_group(self, group_id: int) -> bool:
-        """False: it has no report, but another is about to count what it had."""
-        item = self._table.get(keys.group(group_id))
-        if item is None:
-            return True
-        group = Group.from_item(item)
-        reports = list(self._services.crashes.all_of_group(group_id))
-        versions: dict[int, list[str]] = {}
-        for report in reports:
-            versions.setdefault(report.version_id, []).append(report.date)
-        for part in list(query_all(self._table, keys.group_partition(group_id))):
-            if str(part["sk"]).startswith("version#"):
-                self._settle_version(GroupVersion.from_item(part), versions)
-        if not reports:
-            if group.total != 0:
-                return False
-            self._take_away(group)
-            return True
-        newest = max(reports, key=lambda report: (report.date, report.report_id))
-        self._table.write([
-            Update(
-                keys.group(group_id),
-                set={
-                    "created_at": min(report.date for report in reports),
-                    "last_at": newest.date,
-                    "last_version_id": newest.version_id,
-                },
-                require={"last_at": group.last_at},
-            )
-        ])  # fmt: skip
-        return True
-
-    def _settle_version(self, part: GroupVersion, versions: dict[int, list[str]]) -> None:
-        key = keys.group_version(part.group_id, part.version_id)
-        dates = versions.get(part.version_id)
-        if dates is None:
-            self._table.write([Delete(key, require={"total": part.total})])
-            return
-        values = {"first_at": min(dates), "last_at": max(dates)}
-        self._table.write([Update(key, set=values, must_exist=True)])
-
-    def _take_away(self, group: Group) -> None:
-        for item in list(query_all(self._table, keys.group_partition(group.group_id))):
-            if item["sk"] != keys.group(group.group_id).sk:
-                self._table.write([Delete(Key(str(item["pk"]), str(item["sk"])))])
-        last: list[Operation] = [
-            Delete(keys.group(group.group_id), must_exist=True, require={"total": 0})
-        ]
-        place = keys.group_of_bucket(group.bucket_id, self._app_id)
-        pointer = self._table.get(place)
-        if pointer is not None and pointer["group_id"] == group.group_id:
-            last.append(Delete(place))
-        totals = keys.totals(keys.app_partition(self._app_id))
-        self._table.write([*last, Update(totals, add={"groups": -1})])
+def _renamed(group: Group, changed: Group) -> list[Operation]:
+    """What brings a group to its new place in the list by class."""
+    before, after = group.by_class(), changed.by_class()
+    if before == after:
+        return []
+    return [Delete(Key(str(before["pk"]), str(before["sk"]))), Put(after)]
 
 
 def _there(values: dict[str, Any]) -> dict[str, Value]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _pointer(place: Key, group_id: int) -> Item:
-    return {"pk": place.pk, "sk": place.sk, "group_id": group_id}

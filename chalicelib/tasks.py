@@ -57,13 +57,22 @@ class Settle:
     app_id: str
 
 
-Task: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """Write the file of a report's export."""
+
+    report_id: int
+
+
+SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
+Task: TypeAlias = Union[SymbolTask, ExportReport]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
     "mapping_arrived": MappingArrived,
     "read_anew": ReadAnew,
     "settle": Settle,
+    "export_report": ExportReport,
 }
 
 

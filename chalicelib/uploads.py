@@ -16,7 +16,7 @@ from chalicelib import clock, keys
 from chalicelib.errors import InvalidRequest, NotFound, PayloadTooLarge
 from chalicelib.landing import SUFFIX, claim_of_upload
 from chalicelib.minidump_payload import MAX_NAME_CHARS
-from chalicelib.records import DeadLetter, Landing, Upload
+from chalicelib.records import DeadLetter, Landing, StoredReport, Upload
 from chalicelib.storage.ports import Blobs, Put, SignedUpload, Table
 
 State: TypeAlias = Literal["waiting", "received", "processed", "failed"]
@@ -99,7 +99,10 @@ class Uploads:
         return UploadState("waiting")
 
     def _of_crash(self, report_id: int) -> UploadState:
-        if self._table.get(keys.report(report_id)) is not None:
+        item = self._table.get(keys.report(report_id))
+        if item is not None:
+            if StoredReport.at(item) is None:
+                return UploadState("failed", report_id, "the crash was deleted")
             return UploadState("processed", report_id)
         letter = self._table.get(keys.deadletter(report_id))
         if letter is not None:

@@ -41,7 +41,7 @@ def write_deltas(services: Services, app: App, shard: int, deltas: int, size: in
     for number in range(deltas):
         rows = tally(rows_of(number * size, size))
         batch = f"{number:016d}"
-        services.table.write([delta_put(app.app_id, shard, batch, rows, int(number == 0))])
+        services.table.write([delta_put(app.app_id, shard, batch, rows, GROUPS * (number == 0))])
     return deltas * size
 
 
@@ -76,7 +76,7 @@ def test_many_folders_of_one_shard_count_each_delta_once(services: Services, app
         for item in query_all(services.table, keys.app_partition(app.app_id))
         if item["sk"] == "totals"
     ]
-    assert totals["groups"] == 1
+    assert totals["groups"] == GROUPS
 
 
 def test_first_and_last_dates_are_those_of_the_reports_in_any_order(

@@ -17,7 +17,7 @@ from chalicelib.queries.paging import Paging
 from chalicelib.rebucketing import Rebucketing
 from chalicelib.records import App, Group
 from chalicelib.recount import recount_app
-from chalicelib.storage.ports import Put, Update
+from chalicelib.storage.ports import Delete, Put, Update
 from tests.crashes import drain, receive
 
 CAUSES = 6
@@ -160,3 +160,29 @@ def test_crashes_that_come_afterwards_join_the_groups(stored: Services, app: App
     drain(stored)
     assert set(groups_of(stored, app)) == set(groups)
     assert recount_app(stored, app.app_id).differences == ()
+
+
+def test_groups_of_an_earlier_version_get_their_places_in_the_lists(
+    stored: Services, app: App
+) -> None:
+    places = dict.fromkeys(("group_pk", "group_sk", "user_pk", "user_sk", "app_sk"))
+    stored.counts.fold_all(app.app_id)
+    listed = stored.groups.of_app(app.app_id, Paging(per_page=100), "class", False)
+    versions = {entry.version.version_id for entry in listed.entries}
+    for entry in listed.entries:
+        group = entry.group
+        old = {"app_sk": f"{group.group_id:016d}"}
+        gone = tuple(name for name in places if name != "app_sk")
+        part = keys.group_version(group.group_id, entry.version.version_id)
+        for key in (keys.group(group.group_id), part):
+            stored.table.write([Update(key, set=old, remove=gone)])
+        by_class = keys.group_by_class(app.app_id, group.class_name or "", group.group_id)
+        stored.table.write([Delete(by_class)])
+    for version_id in versions:
+        totals = keys.totals(keys.version_partition(version_id))
+        stored.table.write([Update(totals, remove=("groups",))])
+    assert recount_app(stored, app.app_id).differences
+    Rebucketing(stored, app.app_id).run()
+    assert recount_app(stored, app.app_id).differences == ()
+    for sort in ("date", "class", "number_of_crashes", "last_crash_at"):
+        assert stored.groups.of_app(app.app_id, Paging(), sort, True).total_entries == CAUSES

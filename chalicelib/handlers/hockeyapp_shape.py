@@ -14,7 +14,7 @@ from chalicelib.errors import InvalidRequest
 from chalicelib.handlers.common import Incoming
 from chalicelib.queries.groups import CountedGroup
 from chalicelib.queries.paging import MAX_PAGES, PER_PAGE_CHOICES, Listing, Paging
-from chalicelib.records import RESOLVED, App, StoredReport, Version
+from chalicelib.records import RESOLVED, Annotation, App, StoredReport, Version
 
 T = TypeVar("T")
 
@@ -89,7 +89,24 @@ def group(entry: CountedGroup) -> dict[str, Any]:
         "grouping_type": 0,
         "pattern": None,
         "ticket_url": stored.ticket_url,
+        "resolved_at": _moment(stored.resolved_at),
+        "regressed_at": _moment(stored.regressed_at),
+        "regressed_in_version_id": stored.regressed_in_version_id,
     }
+
+
+def annotation(noted: Annotation | None) -> dict[str, Any]:
+    """What was noted about a group, as the list of one that clients expect; null for nothing."""
+    if noted is None:
+        return {"status": "empty", "crash_annotations": None}
+    entry = {
+        "id": noted.annotation_id,
+        "crash_reason_id": noted.group_id,
+        "text": noted.text,
+        "created_at": clock.stored_to_wire(noted.created_at),
+        "updated_at": clock.stored_to_wire(noted.updated_at),
+    }
+    return {"status": "success", "crash_annotations": [entry]}
 
 
 def crash(report: StoredReport) -> dict[str, Any]:
@@ -157,6 +174,10 @@ def identifier(text: str) -> int:
     if given is not None:
         return given
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else -1
+
+
+def _moment(stored: str | None) -> str | None:
+    return clock.stored_to_wire(stored) if stored else None
 
 
 def _whole_number(request: Incoming, name: str, default: int) -> int:

@@ -109,7 +109,7 @@ def get_crash(crash_id: str) -> Response:
     try:
         report = services().crashes.report(report_id)
     except NotFound:
-        received = services().crashes.payload(report_id)
+        received = services().crashes.unprocessed(report_id)
         if not access.opens(received.app_id):
             raise
         return json_answer(shape.unprocessed(report_id, received, _base(current)))

@@ -8,12 +8,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import cast
 
 from chalicelib import keys, payload
 from chalicelib.companions import Companions
 from chalicelib.counts import Counts
 from chalicelib.errors import FormatError
+from chalicelib.queries.by_day import beginning, reports_by_day
 from chalicelib.queries.paging import Listing, Paging
 from chalicelib.records import Sent, StoredReport
 from chalicelib.storage.ports import (
@@ -47,18 +47,15 @@ class AllCrashes:
         """
         days = {app_id: self._reports_by_day(app_id) for app_id in dict.fromkeys(app_ids)}
         together = sum(days.values(), Counter[str]())
-        before = 0
-        for day in sorted(together):
-            if before + together[day] > paging.start:
-                break
-            before += together[day]
-        else:
-            return Listing((), before, paging)
-        apps = [app_id for app_id, counted in days.items() if any(d >= day for d in counted)]
-        first, last = paging.start - before, paging.end - before
-        found = self._from(apps, day, last)
-        entries = tuple(StoredReport.from_item(item) for item in islice(found, first, last))
-        return Listing(entries, sum(together.values()), paging)
+        total = sum(together.values())
+        begin = beginning(together, paging.start, newest_first=False)
+        if begin is None:
+            return Listing((), total, paging)
+        apps = [app_id for app_id, counted in days.items() if max(counted, default="") >= begin.day]
+        last = begin.skipped + paging.per_page
+        found = self._from(apps, begin.day, last)
+        entries = tuple(StoredReport.from_item(i) for i in islice(found, begin.skipped, last))
+        return Listing(entries, total, paging)
 
     def companions(self, reports: Sequence[StoredReport]) -> dict[int, Companions]:
         """What came with each of the reports, by their ids."""
@@ -84,21 +81,8 @@ class AllCrashes:
             return {}
 
     def _reports_by_day(self, app_id: str) -> Counter[str]:
-        """Exact, as every count: what is folded, and what is still pending."""
-        days = Counter[str]()
-        months = query_all(
-            self._table,
-            keys.app_partition(app_id),
-            sort=SortRange.beginning_with(keys.days("", "").sk),
-        )
-        for item in months:
-            month = cast(str, item["sk"]).partition("#")[2]
-            for name, count in item.items():
-                if name[0] == "d" and name[1:].isdigit():
-                    days[f"{month}-{name[1:]}"] += cast(int, count)
-        for row in self._counts.pending(app_id).rows:
-            days[row.day] += row.reports
-        return +days
+        pending = self._counts.pending(app_id).rows
+        return reports_by_day(self._table, keys.app_partition(app_id), pending)
 
     def _from(self, app_ids: Sequence[str], day: str, wanted: int) -> Iterator[Item]:
         """The reports of a day and all later ones."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, cast
+from typing import cast
 
 from chalicelib import keys
 from chalicelib.counts import Counts
-from chalicelib.deltas import Pending, Row
+from chalicelib.deltas import Row
 from chalicelib.errors import NotFound
-from chalicelib.queries.paging import Listing, Paging, cut
+from chalicelib.queries import group_order
+from chalicelib.queries.group_order import GroupOrder, Sort, Span
+from chalicelib.queries.paging import Listing, Paging
 from chalicelib.records import Group, GroupVersion, Version
-from chalicelib.storage.ports import MAX_BATCH_ITEMS, Key, Table, query_all
-from chalicelib.storage.schema import BY_APP
-
-Sort: TypeAlias = Literal["date", "class", "number_of_crashes", "last_crash_at"]
+from chalicelib.storage.ports import Table, get_all, query_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,12 @@ class CountedGroup:
     version: Version
 
 
-_SORT_KEYS: dict[Sort, Callable[[CountedGroup], tuple[object, int]]] = {
-    "date": lambda entry: (entry.first_at, entry.group.group_id),
-    "class": lambda entry: (entry.group.class_name or "", entry.group.group_id),
-    "number_of_crashes": lambda entry: (entry.total, entry.group.group_id),
-    "last_crash_at": lambda entry: (entry.last_at, entry.group.group_id),
-}
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A group's counts with what is still pending."""
+
+    span: Span
+    last_version_id: int
 
 
 class GroupQueries:
@@ -46,76 +45,117 @@ class GroupQueries:
     def __init__(self, table: Table, counts: Counts) -> None:
         self._table = table
         self._counts = counts
+        self._order = GroupOrder(table)
 
     def group(self, app_id: str, group_id: int) -> CountedGroup:
         """One group of the app; raises `NotFound` also for a group of another app."""
         item = self._table.get(keys.group(group_id))
         if item is None or item["app_id"] != app_id:
             raise NotFound("crash reason", str(group_id))
-        pending = self._counts.pending(app_id)
-        return self._counted(app_id, [Group.from_item(item)], pending)[0]
+        group = Group.from_item(item)
+        rows = [row for row in self._counts.pending(app_id).rows if row.group_id == group_id]
+        return self._shown([group], {group_id: _counted(group, rows)})[0]
+
+    def find(self, group_id: int) -> Group:
+        """A group of whatever app, without its counts; raises `NotFound`."""
+        item = self._table.get(keys.group(group_id))
+        if item is None:
+            raise NotFound("crash reason", str(group_id))
+        return Group.from_item(item)
 
     def of_app(
         self, app_id: str, paging: Paging, sort: Sort, descending: bool
     ) -> Listing[CountedGroup]:
-        items = query_all(self._table, keys.groups_of_app(app_id), index=BY_APP)
-        groups = [Group.from_item(item) for item in items]
-        counted = self._counted(app_id, groups, self._counts.pending(app_id))
-        # One that has lost its reports to others is still there for a while, in case that a crash
-        # which is being committed knew it before.
-        return cut(_sorted((c for c in counted if c.total), sort, descending), paging)
+        """A page of the app's groups."""
+        waiting = self._counts.pending(app_id)
+        rows = _by_group(waiting.rows)
+        groups = self._groups(rows)
+        pending = {i: _counted(group, rows[i]) for i, group in groups.items()}
+        totals = self._table.get(keys.totals(keys.app_partition(app_id))) or {}
+        page = self._order.page(
+            group_order.of_app(app_id),
+            cast(int, totals.get("groups", 0)) + waiting.new_groups,
+            {group_id: counted.span for group_id, counted in pending.items()},
+            sort,
+            descending,
+            paging,
+        )
+        groups |= {i: Group.from_item(item) for i, item in page.entries if item is not None}
+        groups |= self._groups(i for i, _ in page.entries if i not in groups)
+        shown = [groups[i] for i, _ in page.entries if i in groups]
+        return Listing(tuple(self._shown(shown, pending)), page.total, paging)
 
     def group_in_version(self, version: Version, group_id: int) -> CountedGroup:
         """The part of a group that crashed in one version; `NotFound` where there is none."""
-        item = self._table.get(keys.group_version(group_id, version.version_id))
-        part = GroupVersion.from_item(item) if item else None
-        for row in self._counts.pending(version.app_id).of_version(version.version_id):
-            if row.group_id == group_id:
-                part = _with_row(part, row)
+        rows = self._counts.pending(version.app_id).of_version(version.version_id)
+        mine = _by_group(row for row in rows if row.group_id == group_id)
+        part = self._parts(version.version_id, [group_id], mine).get(group_id)
         group = self._table.get(keys.group(group_id))
         if part is None or group is None or group["app_id"] != version.app_id:
             raise NotFound("crash reason", str(group_id))
-        return CountedGroup(
-            Group.from_item(group), part.total, part.first_at, part.last_at, version
-        )
+        return _in_version(Group.from_item(group), part, version)
 
     def of_version(
         self, version: Version, paging: Paging, sort: Sort, descending: bool
     ) -> Listing[CountedGroup]:
-        pending = self._counts.pending(version.app_id).of_version(version.version_id)
-        parts = {
-            part.group_id: part
-            for part in map(
-                GroupVersion.from_item,
-                query_all(self._table, keys.groups_of_version(version.version_id), index=BY_APP),
-            )
-        }
-        for row in pending:
-            parts[row.group_id] = _with_row(parts.get(row.group_id), row)
-        groups = self._batch_get([keys.group(group_id) for group_id in parts])
-        counted = [
-            CountedGroup(group, part.total, part.first_at, part.last_at, version)
-            for group in groups
-            for part in [parts[group.group_id]]
-            if part.total
-        ]
-        return cut(_sorted(counted, sort, descending), paging)
+        """A page of the groups that crashed in a version, with what they have of it."""
+        waiting = self._counts.pending(version.app_id).of_version(version.version_id)
+        rows = _by_group(waiting)
+        stored = self._parts(version.version_id, rows, {})
+        parts = self._parts(version.version_id, rows, rows)
+        totals = self._table.get(keys.totals(keys.version_partition(version.version_id))) or {}
+        page = self._order.page(
+            group_order.of_version(version.app_id, version.version_id),
+            cast(int, totals.get("groups", 0)) + len(parts) - len(stored),
+            {i: Span(part.total, part.first_at, part.last_at) for i, part in parts.items()},
+            sort,
+            descending,
+            paging,
+        )
+        found = {i: GroupVersion.from_item(item) for i, item in page.entries if item is not None}
+        unread = [i for i, _ in page.entries if i not in found and i not in parts]
+        parts |= found | self._parts(version.version_id, unread, {})
+        groups = self._groups(i for i, _ in page.entries)
+        shown = tuple(
+            _in_version(groups[i], parts[i], version)
+            for i, _ in page.entries
+            if i in groups and i in parts
+        )
+        return Listing(shown, page.total, paging)
 
-    def _counted(
-        self, app_id: str, groups: Iterable[Group], pending: Pending
+    def _groups(self, group_ids: Iterable[int]) -> dict[int, Group]:
+        items = get_all(self._table, map(keys.group, group_ids)).values()
+        return {group.group_id: group for group in map(Group.from_item, items)}
+
+    def _parts(
+        self, version_id: int, group_ids: Iterable[int], rows: Mapping[int, Sequence[Row]]
+    ) -> dict[int, GroupVersion]:
+        """What the groups have of a version, with what is pending in `rows`."""
+        wanted = list(group_ids)
+        items = get_all(self._table, (keys.group_version(i, version_id) for i in wanted)).values()
+        parts = {part.group_id: part for part in map(GroupVersion.from_item, items)}
+        for group_id, pending in rows.items():
+            for row in pending:
+                parts[group_id] = _with_row(parts.get(group_id), row)
+        return parts
+
+    def _shown(
+        self, groups: Sequence[Group], pending: Mapping[int, _Counted]
     ) -> list[CountedGroup]:
-        versions = {version.version_id: version for version in self.versions(app_id)}
-        rows: dict[int, list[Row]] = {}
-        for row in pending.rows:
-            rows.setdefault(row.group_id, []).append(row)
-        return [_counted(group, rows.get(group.group_id, ()), versions) for group in groups]
-
-    def _batch_get(self, wanted: Sequence[Key]) -> list[Group]:
-        found: list[Group] = []
-        for start in range(0, len(wanted), MAX_BATCH_ITEMS):
-            items = self._table.batch_get(wanted[start : start + MAX_BATCH_ITEMS])
-            found.extend(Group.from_item(item) for item in items.values())
-        return found
+        counted = [pending.get(group.group_id) or _counted(group, ()) for group in groups]
+        wanted = (keys.version_by_id(entry.last_version_id) for entry in counted)
+        items = get_all(self._table, wanted).values()
+        versions = {version.version_id: version for version in map(Version.from_item, items)}
+        return [
+            CountedGroup(
+                group,
+                entry.span.total,
+                entry.span.first_at,
+                entry.span.last_at,
+                versions[entry.last_version_id],
+            )
+            for group, entry in zip(groups, counted, strict=True)
+        ]
 
     # --- versions ---
 
@@ -132,32 +172,37 @@ class GroupQueries:
         return Version.from_item(item)
 
 
-def _counted(group: Group, pending: Sequence[Row], versions: dict[int, Version]) -> CountedGroup:
+def _by_group(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.group_id, []).append(row)
+    return found
+
+
+def _counted(group: Group, pending: Sequence[Row]) -> _Counted:
     first_at, last_at, version_id = group.created_at, group.last_at, group.last_version_id
     for row in pending:
+        if row.reports <= 0:  # what goes away narrows the dates when the group is settled
+            continue
         first_at = min(first_at, row.first)
         if row.last > last_at:
             last_at, version_id = row.last, row.version_id
-    return CountedGroup(
-        group=group,
-        total=group.total + sum(row.reports for row in pending),
-        first_at=first_at,
-        last_at=last_at,
-        version=versions[version_id],
-    )
+    total = group.total + sum(row.reports for row in pending)
+    return _Counted(Span(total, first_at, last_at), version_id)
+
+
+def _in_version(group: Group, part: GroupVersion, version: Version) -> CountedGroup:
+    return CountedGroup(group, part.total, part.first_at, part.last_at, version)
 
 
 def _with_row(part: GroupVersion | None, row: Row) -> GroupVersion:
     if part is None:
         return GroupVersion(row.group_id, row.version_id, row.reports, row.first, row.last)
+    if row.reports <= 0:
+        return replace(part, total=part.total + row.reports)
     return replace(
         part,
         total=part.total + row.reports,
         first_at=min(part.first_at, row.first),
         last_at=max(part.last_at, row.last),
     )
-
-
-def _sorted(groups: Iterable[CountedGroup], sort: Sort, descending: bool) -> list[CountedGroup]:
-    key = cast(Callable[[CountedGroup], tuple[str, int]], _SORT_KEYS[sort])
-    return sorted(groups, key=key, reverse=descending)

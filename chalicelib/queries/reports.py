@@ -86,15 +86,16 @@ class ReportQueries:
     def report(self, database_id: str) -> FiledReport:
         """The report of that id; `NotFound` when no report has it."""
         alias = self.aliases([database_id]).get(database_id)
-        item = self._table.get(keys.report(alias.report_id)) if alias else None
-        if item is None:
+        found = StoredReport.at(self._table.get(keys.report(alias.report_id))) if alias else None
+        if found is None:
             raise NotFound("report", database_id)
-        return self.filed([StoredReport.from_item(item)])[0]
+        return self.filed([found])[0]
 
     def reports(self, report_ids: Sequence[int]) -> dict[int, FiledReport]:
         """Those of the reports that exist, by their ids."""
         items = get_all(self._table, map(keys.report, report_ids))
-        filed = self.filed([StoredReport.from_item(item) for item in items.values()])
+        found = (StoredReport.at(item) for item in items.values())
+        filed = self.filed([report for report in found if report is not None])
         return {entry.stored.report_id: entry for entry in filed}
 
     def filed(self, reports: Sequence[StoredReport]) -> list[FiledReport]:

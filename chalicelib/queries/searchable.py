@@ -70,7 +70,7 @@ class DocumentReader:
         for report in reports:
             builder = DocumentBuilder()
             if asked:
-                self._add_attributes(builder, report)
+                self._add_attributes(builder, report, asked)
             if report.fingerprint in assignments:
                 self._add_buckets(builder, assignments[report.fingerprint])
             if report.door == PARTYCRASHER:
@@ -81,8 +81,13 @@ class DocumentReader:
                     builder.add("stacktrace.function", function)
             yield builder.document()
 
-    def _add_attributes(self, builder: DocumentBuilder, report: StoredReport) -> None:
+    def _add_attributes(
+        self, builder: DocumentBuilder, report: StoredReport, asked: Collection[str | None]
+    ) -> None:
+        everything = None in asked
         for name, value in report.attributes().items():
+            if not everything and name not in asked:
+                continue
             if name in _BOOK_KEEPING:
                 builder.add_by_name_only(name, value)
             else:

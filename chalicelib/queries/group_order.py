@@ -1,0 +1,161 @@
+"""Groups of an app or of a version in one of their orders, and a page of them.
+
+Each order is an index that folding keeps, so a page costs what it shows and
+what lies before it, from whichever end is nearer. What is still pending is
+few groups: their counts are made exact and they are merged in where they
+belong.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, TypeAlias, cast
+
+from chalicelib import keys
+from chalicelib.queries.paging import Paging
+from chalicelib.records import orders_of
+from chalicelib.storage.ports import Index, Item, SortRange, Table, query_all
+from chalicelib.storage.schema import BY_APP, BY_GROUP, BY_USER
+
+Sort: TypeAlias = Literal["date", "class", "number_of_crashes", "last_crash_at"]
+
+_INDEXES: Mapping[Sort, Index] = {
+    "date": BY_APP,
+    "number_of_crashes": BY_GROUP,
+    "last_crash_at": BY_USER,
+}
+_MAX_PAGE = 1000  # items of one query
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The crashes of a group, of all versions or of one: how many, the first and the last."""
+
+    total: int
+    first_at: str
+    last_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose groups: `by_first` is the partition of those of an app or of a version; `owner`
+    names the other orders; `app_id` the app, which alone keeps an order by class."""
+
+    app_id: str
+    owner: str | int
+    by_first: str
+
+
+def of_app(app_id: str) -> Owner:
+    return Owner(app_id, app_id, keys.groups_of_app(app_id))
+
+
+def of_version(app_id: str, version_id: int) -> Owner:
+    return Owner(app_id, version_id, keys.groups_of_version(version_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The ids of a page's groups in order, with the index's item where one was read, and how many
+    groups there are in all."""
+
+    entries: tuple[tuple[int, Item | None], ...]
+    total: int
+
+
+class GroupOrder:
+    """Reads the orders."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def page(
+        self,
+        owner: Owner,
+        known: int,
+        pending: Mapping[int, Span],
+        sort: Sort,
+        descending: bool,
+        paging: Paging,
+    ) -> Page:
+        """A page of the groups that have crashes.
+
+        `known` is how many groups the owner's orders have, `pending` those
+        whose counts are not folded yet, as they really are.
+        """
+        empty = self._empty(owner) - pending.keys()
+        empty |= {group_id for group_id, span in pending.items() if not span.total}
+        total = known - len(empty)
+        start, end = paging.start, min(paging.end, total)
+        if start >= end:
+            return Page((), total)
+        from_behind = start > total - end  # the other end is nearer
+        if from_behind:
+            start, end, descending = total - end, total - start, not descending
+        page_size = min(_MAX_PAGE, end + len(pending) + len(empty))
+        stream = self._stream(owner, pending, sort, descending, page_size)
+        entries = islice((entry for entry in stream if entry[0] not in empty), start, end)
+        ordered = tuple(entries)
+        return Page(ordered[::-1] if from_behind else ordered, total)
+
+    def _empty(self, owner: Owner) -> set[int]:
+        """Groups without crashes: their reports have moved, and they are about to go."""
+        partition = keys.groups_by_total(owner.owner)
+        none = SortRange(high=f"{0:012d}#\U0010ffff")
+        items = query_all(self._table, partition, index=BY_GROUP, sort=none)
+        return {cast(int, item["group_id"]) for item in items}
+
+    def _stream(
+        self,
+        owner: Owner,
+        pending: Mapping[int, Span],
+        sort: Sort,
+        descending: bool,
+        page_size: int,
+    ) -> Iterator[tuple[int, Item | None]]:
+        if sort == "class":
+            return self._by_class(owner, pending, descending, page_size)
+        index = _INDEXES[sort]
+        partitions = {
+            BY_APP: owner.by_first,
+            BY_GROUP: keys.groups_by_total(owner.owner),
+            BY_USER: keys.groups_by_last(owner.owner),
+        }
+        name = index.sk_attribute
+        stored = (
+            (cast(str, item[name]), cast(int, item["group_id"]), item)
+            for item in query_all(
+                self._table,
+                partitions[index],
+                index=index,
+                descending=descending,
+                page_size=page_size,
+            )
+            if item["group_id"] not in pending
+        )
+        moved: list[tuple[str, int, Item | None]] = sorted(
+            (
+                (cast(str, orders_of(i, span.first_at, span.total, span.last_at)[name]), i, None)
+                for i, span in pending.items()
+            ),
+            reverse=descending,
+        )
+        merged = heapq.merge(moved, stored, key=lambda entry: entry[0], reverse=descending)
+        return ((group_id, item) for _, group_id, item in merged)
+
+    def _by_class(
+        self, owner: Owner, pending: Iterable[int], descending: bool, page_size: int
+    ) -> Iterator[tuple[int, Item | None]]:
+        """The app keeps this order; a version's groups are picked out of it, so that reads as
+        much as the app and the version have groups."""
+        partition = keys.group_by_class(owner.app_id, "", 0).pk
+        listed = query_all(self._table, partition, descending=descending, page_size=page_size)
+        ids = (cast(int, item["group_id"]) for item in listed)
+        if owner.owner == owner.app_id:
+            return ((group_id, None) for group_id in ids)
+        parts = query_all(self._table, owner.by_first, index=BY_APP)
+        ours = {cast(int, part["group_id"]) for part in parts} | set(pending)
+        return ((group_id, None) for group_id in ids if group_id in ours)
