@@ -13,6 +13,7 @@ from benchmarks.minidumps.__main__ import MAXIMUM_MS, NEEDED_SHARE, seconds_of
 from benchmarks.minidumps.comparison import Comparison, compare, first_difference
 from chalicelib.formats.minidump.report import parse
 from chalicelib.formats.minidump.symbol_source import NoSymbols
+from chalicelib.formats.minidump.unwinding import MAX_FRAMES
 from chalicelib.model import Frame
 from chalicelib.symbols.folder_source import FolderSymbols
 from tests.shared_data import shared_data
@@ -137,6 +138,19 @@ def test_a_stack_that_only_a_full_dump_holds_is_ours_better() -> None:
     difference = first_difference(_frames(), stackwalk.parse(TEXT).stacks[1][:1])
     assert difference is not None
     assert (difference.better, difference.theirs) == ("ours", "-")
+
+
+def test_a_readable_name_is_better_and_a_stack_that_was_cut_is_not() -> None:
+    row = stackwalk.row("game", "_ZN4game4sink17h0123456789abcdefE", "/a.rs", 7, None)
+    readable = Frame(function="game::sink", module="game", file="/a.rs", line=7, trust="cfi")
+    difference = first_difference([readable], [row])
+    assert difference is not None
+    assert difference.better == "ours"
+    endless = [*[readable] * MAX_FRAMES]
+    rows = [stackwalk.row("game", "game::sink", "/a.rs", 7, None)] * (MAX_FRAMES + 1)
+    difference = first_difference(endless, rows)
+    assert difference is not None
+    assert (difference.frame, difference.better) == (MAX_FRAMES, "theirs")
 
 
 def test_random_stacks_are_the_same_in_every_run_and_use_every_technique() -> None:
