@@ -108,9 +108,9 @@ class Document:
 
     def hold(self, name: str | None, test: Callable[[Value], bool]) -> bool:
         """Whether the test is true of one of them."""
-        if any(map(test, self._own(name))):
+        if any(values.hold(test) for values in self._shared(name)):
             return True
-        return any(values.hold(test) for values in self._shared(name))
+        return any(map(test, self._own(name)))
 
     def _own(self, name: str | None) -> Iterator[Value]:
         if name is None:
@@ -155,11 +155,18 @@ class DocumentBuilder:
         """The same, for what only a search that names the field looks at."""
         self._add(self._by_name_only, path, value)
 
-    def add_known(self, path: str, value: object, *, by_name_only: bool) -> None:
-        """One value of our own, of which other reports have the same; `path` is in lower case."""
-        if value is not None:
-            text = ("true" if value else "false") if isinstance(value, bool) else str(value)
-            (self._by_name_only if by_name_only else self._fields)[path] = [value_of(text)]
+    def add_known(
+        self, item: Mapping[str, object], names: Sequence[str], *, by_name_only: bool = False
+    ) -> None:
+        """Attributes of our own, which other reports have alike; the names are in lower case."""
+        fields = self._by_name_only if by_name_only else self._fields
+        for name in names:
+            value = item.get(name)
+            if type(value) is str:
+                fields[name] = [value_of(value)]
+            elif value is not None:
+                text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+                fields[name] = [value_of(text)]
 
     def add_shared(self, values: SharedValues) -> None:
         self._shared.append(values)

@@ -38,7 +38,9 @@ _BOOK_KEEPING = frozenset(
         "jail_break",
     }
 )
-_ATTRIBUTES = tuple(entry.name for entry in dataclass_fields(StoredReport))
+_SPOKEN = tuple(
+    entry.name for entry in dataclass_fields(StoredReport) if entry.name not in _BOOK_KEEPING
+)
 
 
 class DocumentReader:
@@ -73,14 +75,16 @@ class DocumentReader:
                 for stack, report in zip(stacks, reports, strict=True)
                 if report["door"] != PARTYCRASHER
             )
-        attributes = [name for name in _ATTRIBUTES if None in asked or name in asked]
+        anywhere = None in asked
+        spoken = tuple(name for name in _SPOKEN if anywhere or name in asked)
+        by_name = tuple(name for name in _BOOK_KEEPING if name in asked)
         needs_posted = not asked <= _IN_ITEM | _GENERATED
         posted = self._posted(reports) if needs_posted else {}
         for stack, report in zip(stacks, reports, strict=True):
             builder = DocumentBuilder()
-            for name in attributes:
-                builder.add_known(name, report.get(name), by_name_only=name in _BOOK_KEEPING)
-            if None in asked or "database_id" in asked or "project" in asked:
+            builder.add_known(report, spoken)
+            builder.add_known(report, by_name, by_name_only=True)
+            if anywhere or "database_id" in asked or "project" in asked:
                 self._add_names(builder, report)
             if stack in assignments:
                 self._add_buckets(builder, assignments[stack])
