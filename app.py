@@ -7,6 +7,7 @@ from chalicelib.handlers import (
     followanalytics,
     hockeyapp,
     hockeyapp_histograms,
+    hockeyapp_search,
     hockeyapp_triage,
     omaha,
     omaha_symbols,
@@ -23,6 +24,7 @@ app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
 app.register_blueprint(hockeyapp_histograms.routes)
+app.register_blueprint(hockeyapp_search.routes)
 app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
