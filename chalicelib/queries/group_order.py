@@ -27,7 +27,7 @@ _INDEXES: Mapping[Sort, Index] = {
     "number_of_crashes": BY_GROUP,
     "last_crash_at": BY_USER,
 }
-_PAGE = 500  # items of one query
+_MAX_PAGE = 1000  # items of one query
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ class GroupOrder:
         from_behind = start > total - end  # the other end is nearer
         if from_behind:
             start, end, descending = total - end, total - start, not descending
-        stream = self._stream(owner, pending, sort, descending)
+        page_size = min(_MAX_PAGE, end + len(pending) + len(empty))
+        stream = self._stream(owner, pending, sort, descending, page_size)
         entries = islice((entry for entry in stream if entry[0] not in empty), start, end)
         ordered = tuple(entries)
         return Page(ordered[::-1] if from_behind else ordered, total)
@@ -108,10 +109,15 @@ class GroupOrder:
         return {cast(int, item["group_id"]) for item in items}
 
     def _stream(
-        self, owner: Owner, pending: Mapping[int, Span], sort: Sort, descending: bool
+        self,
+        owner: Owner,
+        pending: Mapping[int, Span],
+        sort: Sort,
+        descending: bool,
+        page_size: int,
     ) -> Iterator[tuple[int, Item | None]]:
         if sort == "class":
-            return self._by_class(owner, pending, descending)
+            return self._by_class(owner, pending, descending, page_size)
         index = _INDEXES[sort]
         partitions = {
             BY_APP: owner.by_first,
@@ -122,7 +128,11 @@ class GroupOrder:
         stored = (
             (cast(str, item[name]), cast(int, item["group_id"]), item)
             for item in query_all(
-                self._table, partitions[index], index=index, descending=descending, page_size=_PAGE
+                self._table,
+                partitions[index],
+                index=index,
+                descending=descending,
+                page_size=page_size,
             )
             if item["group_id"] not in pending
         )
@@ -137,12 +147,12 @@ class GroupOrder:
         return ((group_id, item) for _, group_id, item in merged)
 
     def _by_class(
-        self, owner: Owner, pending: Iterable[int], descending: bool
+        self, owner: Owner, pending: Iterable[int], descending: bool, page_size: int
     ) -> Iterator[tuple[int, Item | None]]:
         """The app keeps this order; a version's groups are picked out of it, so that reads as
         much as the app and the version have groups."""
         partition = keys.group_by_class(owner.app_id, "", 0).pk
-        listed = query_all(self._table, partition, descending=descending, page_size=_PAGE)
+        listed = query_all(self._table, partition, descending=descending, page_size=page_size)
         ids = (cast(int, item["group_id"]) for item in listed)
         if owner.owner == owner.app_id:
             return ((group_id, None) for group_id in ids)
