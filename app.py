@@ -5,6 +5,7 @@ from chalicelib.handlers import (
     breakpad_symbols,
     crash_details,
     hockeyapp,
+    hockeyapp_crashes,
     hockeyapp_histograms,
     hockeyapp_triage,
     omaha,
@@ -21,6 +22,7 @@ from chalicelib.handlers.application import Application
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(hockeyapp_crashes.routes)
 app.register_blueprint(hockeyapp_histograms.routes)
 app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)

@@ -374,6 +374,11 @@ def download_blob(report_id: int, kind: str) -> str:
     return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
 
 
+def attachment_blob(report_id: int, number: int) -> str:
+    """Where a large attachment is put for those who download it, by its place in the payload."""
+    return download_blob(report_id, f"attachment{number}")
+
+
 def download_blobs(report_id: int) -> tuple[str, ...]:
     return tuple(download_blob(report_id, kind) for kind in ("minidump", "archive"))
 

@@ -198,7 +198,8 @@ class StoredReport(_Record):
 @dataclass(frozen=True, slots=True)
 class Deleted(_Record):
     """What stands in the place of a deleted report, so that an event which comes late does not
-    make it again. While its blobs are not deleted, it has no `expires_at`.
+    make it again. While its blobs are not deleted, it has no `expires_at`;
+    `log_key` and `claim` are those of a dump that came straight to the store.
     """
 
     report_id: int
@@ -206,6 +207,8 @@ class Deleted(_Record):
     deleted_at: str
     door: str
     attachments: int = 0
+    log_key: str | None = None
+    claim: str | None = None
     expires_at: int | None = None
 
     @classmethod

@@ -57,13 +57,22 @@ class Settle:
     app_id: str
 
 
-Task: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
+@dataclass(frozen=True, slots=True)
+class FinishDeletion:
+    """Delete what is left of crashes whose deletion was begun, and settle their groups."""
+
+    app_id: str
+    report_ids: tuple[int, ...]
+
+
+Task: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle, FinishDeletion]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
     "mapping_arrived": MappingArrived,
     "read_anew": ReadAnew,
     "settle": Settle,
+    "finish_deletion": FinishDeletion,
 }
 
 

@@ -16,6 +16,7 @@ from chalicelib.records import DeadLetter
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.events import Created, created_objects
 from chalicelib.storage.ports import BlobNotFound, Message, Put
+from chalicelib.tasks import FinishDeletion, Settle
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +94,9 @@ class Worker:
             task = tasks.decode(message.body)
             if task is None:
                 return False
+            if isinstance(task, FinishDeletion):
+                self._services.deletion.finish(task.app_id, task.report_ids)
+                task = Settle(task.app_id)
             self._resymbolication.run(task)
         except Exception:
             _log.exception("a task failed: %.200s", message.body)

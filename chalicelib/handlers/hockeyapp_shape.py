@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from chalicelib import clock, crash_uuid
 from chalicelib.errors import InvalidRequest
 from chalicelib.handlers.common import Incoming
+from chalicelib.payload import Attachment
 from chalicelib.queries.groups import CountedGroup
 from chalicelib.queries.paging import MAX_PAGES, PER_PAGE_CHOICES, Listing, Paging
 from chalicelib.records import RESOLVED, Annotation, App, StoredReport, Version
@@ -128,6 +129,16 @@ def crash(report: StoredReport) -> dict[str, Any]:
         "jail_break": report.jail_break,
         "has_log": True,
         "has_description": report.has_description,
+    }
+
+
+def attachment(sent: Attachment, url: str) -> dict[str, Any]:
+    return {
+        "name": sent.name,
+        "filename": sent.filename,
+        "content_type": sent.content_type,
+        "size": sent.size_bytes,
+        "url": url,
     }
 
 

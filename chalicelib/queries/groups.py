@@ -48,7 +48,14 @@ class GroupQueries:
         self._order = GroupOrder(table)
 
     def group(self, app_id: str, group_id: int) -> CountedGroup:
-        """One group of the app; raises `NotFound` also for a group of another app."""
+        """One group of the app; raises `NotFound` also for a group of another app, and for one
+        that has lost its crashes."""
+        found = self._counts.unfolded(app_id, lambda: self._group(app_id, group_id))
+        if not found.total:
+            raise NotFound("crash reason", str(group_id))
+        return found
+
+    def _group(self, app_id: str, group_id: int) -> CountedGroup:
         item = self._table.get(keys.group(group_id))
         if item is None or item["app_id"] != app_id:
             raise NotFound("crash reason", str(group_id))
@@ -60,6 +67,11 @@ class GroupQueries:
         self, app_id: str, paging: Paging, sort: Sort, descending: bool
     ) -> Listing[CountedGroup]:
         """A page of the app's groups."""
+        return self._counts.unfolded(app_id, lambda: self._of_app(app_id, paging, sort, descending))
+
+    def _of_app(
+        self, app_id: str, paging: Paging, sort: Sort, descending: bool
+    ) -> Listing[CountedGroup]:
         waiting = self._counts.pending(app_id)
         rows = _by_group(waiting.rows)
         groups = self._groups(rows)
@@ -80,18 +92,28 @@ class GroupQueries:
 
     def group_in_version(self, version: Version, group_id: int) -> CountedGroup:
         """The part of a group that crashed in one version; `NotFound` where there is none."""
-        rows = self._counts.pending(version.app_id).of_version(version.version_id)
-        mine = _by_group(row for row in rows if row.group_id == group_id)
-        part = self._parts(version.version_id, [group_id], mine).get(group_id)
+        part = self._counts.unfolded(version.app_id, lambda: self._part(version, group_id))
         group = self._table.get(keys.group(group_id))
-        if part is None or group is None or group["app_id"] != version.app_id:
+        if part is None or not part.total or group is None or group["app_id"] != version.app_id:
             raise NotFound("crash reason", str(group_id))
         return _in_version(Group.from_item(group), part, version)
+
+    def _part(self, version: Version, group_id: int) -> GroupVersion | None:
+        rows = self._counts.pending(version.app_id).of_version(version.version_id)
+        mine = _by_group(row for row in rows if row.group_id == group_id)
+        return self._parts(version.version_id, [group_id], mine).get(group_id)
 
     def of_version(
         self, version: Version, paging: Paging, sort: Sort, descending: bool
     ) -> Listing[CountedGroup]:
         """A page of the groups that crashed in a version, with what they have of it."""
+        return self._counts.unfolded(
+            version.app_id, lambda: self._of_version(version, paging, sort, descending)
+        )
+
+    def _of_version(
+        self, version: Version, paging: Paging, sort: Sort, descending: bool
+    ) -> Listing[CountedGroup]:
         waiting = self._counts.pending(version.app_id).of_version(version.version_id)
         rows = _by_group(waiting)
         stored = self._parts(version.version_id, rows, {})
