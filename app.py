@@ -4,6 +4,7 @@ from chalicelib.handlers import (
     breakpad,
     breakpad_symbols,
     crash_details,
+    followanalytics,
     hockeyapp,
     hockeyapp_crashes,
     hockeyapp_histograms,
@@ -34,4 +35,5 @@ app.register_blueprint(crash_details.routes)
 app.register_blueprint(breakpad.routes)
 app.register_blueprint(breakpad_symbols.routes)
 app.register_blueprint(sentry.routes)
+app.register_blueprint(followanalytics.routes)
 app.register_blueprint(partycrasher.routes)

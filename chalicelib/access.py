@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
-from chalicelib.accounts import COVERS, Scope
 from chalicelib.errors import Forbidden
 from chalicelib.records import Token, User
+
+Scope: TypeAlias = Literal["upload", "read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+# What each scope may do.
+_COVERS: dict[str, frozenset[str]] = {
+    "upload": frozenset({"upload"}),
+    "read": frozenset({"read"}),
+    "write": frozenset({"read", "write", "upload"}),
+    "admin": frozenset(SCOPES),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +41,5 @@ class Access:
 
     def require(self, scope: Scope) -> None:
         """Raises `Forbidden` unless `scope` is covered."""
-        if scope not in COVERS[self.scope]:
+        if scope not in _COVERS[self.scope]:
             raise Forbidden(f"{scope} is needed, and these credentials are for {self.scope}")

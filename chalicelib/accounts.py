@@ -6,33 +6,26 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeAlias, cast, get_args
+from datetime import datetime
+from typing import cast
 
 from chalicelib import clock, keys
-from chalicelib.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
+from chalicelib.access import SCOPES, Access
+from chalicelib.errors import InvalidRequest, NotFound, Unauthenticated
 from chalicelib.ids import IdSource
 from chalicelib.omaha_ids import MAX_CHARS, omaha_id_put
-from chalicelib.records import App, Token
-from chalicelib.storage.ports import ConditionFailed, Delete, Put, Table, query_all
+from chalicelib.records import App, SignIn, Token, User
+from chalicelib.storage.ports import ConditionFailed, Delete, Item, Put, Table, query_all
 from chalicelib.ttl_cache import TtlCache
 
-Scope: TypeAlias = Literal["upload", "read", "write", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 PLATFORMS = ("Android", "iOS", "Mac OS", "Windows", "Windows Phone", "Linux", "Custom")
 
-# What each scope may do.
-COVERS: dict[str, frozenset[str]] = {
-    "upload": frozenset({"upload"}),
-    "read": frozenset({"read"}),
-    "write": frozenset({"read", "write", "upload"}),
-    "admin": frozenset(SCOPES),
-}
 _LOOKUP_CHARS = 8  # of the token, to find its hash; the other 24 stay secret
 _KNOWN_APP_S = 5.0  # how long a process may go on with an app as it was
 
 
 class Accounts:
-    """Creates and finds apps and tokens."""
+    """Creates and finds apps and tokens, those of users who signed in too."""
 
     def __init__(self, table: Table, ids: IdSource, now: Callable[[], float] | None = None) -> None:
         self._table = table
@@ -139,31 +132,44 @@ class Accounts:
         self._table.write([Put(stored.item(token[:_LOOKUP_CHARS]), if_absent=True)])
         return token
 
+    def create_sign_in(self, user: User, until: datetime) -> str:
+        """A token that opens what the user may see, as `create_token` makes them."""
+        token = secrets.token_hex(16)
+        stored = SignIn(
+            digest=_digest(token),
+            email=user.email,
+            mark=user.mark,
+            created_at=clock.to_stored(clock.now()),
+            expires_at=int(until.timestamp()),
+        )
+        self._table.write([Put(stored.item(token[:_LOOKUP_CHARS]), if_absent=True)])
+        return token
+
     def revoke_token(self, token: str) -> None:
         self._table.write([Delete(keys.token(token[:_LOOKUP_CHARS], _digest(token)))])
 
-    def authenticate(self, token: str | None) -> Token:
-        """What is known of a token; raises `Unauthenticated` for none or an unknown one."""
+    def authenticate(self, token: str | None) -> Access:
+        """What a token opens; raises `Unauthenticated` for none, or one that is no good.
+
+        A token of a user who signed in opens what the user may see now.
+        """
         if token:
             digest = _digest(token)
             lookup = keys.token(token[:_LOOKUP_CHARS], "").pk
             for item in query_all(self._table, lookup):
-                stored = Token.from_item(item)
-                if hmac.compare_digest(stored.digest, digest):
-                    return stored
+                if hmac.compare_digest(cast(str, item["digest"]), digest):
+                    return self._opened_by(item)
         raise Unauthenticated("api token invalid")
 
-    def authorise(self, token: str | None, scope: Scope, app_id: str | None = None) -> Token:
-        """The token, if it covers `scope` on that app (None: on something).
-
-        Raises `Unauthenticated`, or `Forbidden` for a known token without the right.
-        """
-        known = self.authenticate(token)
-        if scope not in COVERS[known.scope]:
-            raise Forbidden(f"this token's scope is {known.scope}; {scope} is needed")
-        if app_id is not None and known.app_id not in {None, app_id}:
-            raise Forbidden("this token is for another app")
-        return known
+    def _opened_by(self, token: Item) -> Access:
+        if "email" not in token:
+            return Access.of_token(Token.from_item(token))
+        sign_in = SignIn.from_item(token)
+        item = self._table.get(keys.user(sign_in.email))
+        user = User.from_item(item) if item else None
+        if user is None or not hmac.compare_digest(user.mark, sign_in.mark):
+            raise Unauthenticated("api token invalid")
+        return Access.of_user(user)
 
 
 def _digest(token: str) -> str:

@@ -16,7 +16,7 @@ _DELETED_AT_A_TIME = 16  # blobs: each waits for the store
 
 def items_of(report: StoredReport) -> list[Key]:
     """All but the id its client gave it (`keys.database_id`), which another report may have."""
-    items = []
+    items = [keys.export(report.report_id)]
     by_contact = report.contact_item()
     if by_contact is not None:
         items.append(Key(str(by_contact["pk"]), str(by_contact["sk"])))

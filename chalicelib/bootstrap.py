@@ -11,6 +11,7 @@ from chalicelib.counts import Counts
 from chalicelib.deletion import Deletion
 from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
+from chalicelib.exports import Exports
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
@@ -68,6 +69,7 @@ class Services:
     all_crashes: AllCrashes
     downloads: Downloads
     feedback: FeedbackBook
+    exports: Exports
     reports: ReportQueries
     buckets: BucketQueries
     deletion: Deletion
@@ -97,6 +99,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     reader = Reader(symbols.source)
     counts = Counts(table, bucketing.count_reports)
     crashes = CrashQueries(table, blobs, counts)
+    feedback = FeedbackBook(table, blobs)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
@@ -106,9 +109,9 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         queue=queue,
         ids=ids,
         accounts=accounts,
-        users=Users(table, accounts),
+        users=Users(table, accounts, sign_in_s=settings.sign_in_s),
         links=Links(table),
-        omaha_apps=OmahaApps(table, ids, accounts),
+        omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
         landings=landings,
@@ -136,7 +139,18 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         crashes=crashes,
         all_crashes=AllCrashes(table, blobs, counts),
         downloads=Downloads(blobs),
-        feedback=FeedbackBook(table, blobs),
+        feedback=feedback,
+        exports=Exports(
+            table,
+            blobs,
+            queue,
+            crashes,
+            accounts,
+            feedback,
+            reader,
+            kept_s=settings.export_s,
+            visibility_s=settings.visibility_s,
+        ),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
         deletion=Deletion(table, blobs, queue, counts, ids, settings.visibility_s),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chalicelib import symbol_commands, user_commands
-from chalicelib.accounts import PLATFORMS, SCOPES
+from chalicelib.access import SCOPES
+from chalicelib.accounts import PLATFORMS
 from chalicelib.config import Settings
 from chalicelib.errors import CrashbucketError
 

@@ -68,6 +68,15 @@ class Settings:
         metadata=_doc("symbols that a process keeps open, in bytes of temporary files"),
     )
 
+    sign_in_s: int = field(
+        default=2_592_000,
+        metadata=_doc("seconds for which the token of a user who signed in is good"),
+    )
+    export_s: int = field(
+        default=86_400,
+        metadata=_doc("seconds for which the file of an exported occurrence can be fetched"),
+    )
+
     thresholds: str = field(
         default=",".join(THRESHOLDS),
         metadata=_doc("scores from 0 to 12 at which reports share a bucket, one bucket for each"),
@@ -87,6 +96,13 @@ class Settings:
         default=1,
         metadata=_doc(
             "1: a crash that names an unknown `appid` makes an app; 0: it is refused (omaha-server)"
+        ),
+    )
+    max_auto_created_apps: int = field(
+        default=200,
+        metadata=_doc(
+            "apps that unknown `appid`s may make; crashes of further ones go to the app of "
+            "clients that name none"
         ),
     )
     allow_delete_all: int = field(

@@ -236,7 +236,10 @@ class Deletion:
             (
                 key
                 for note in notes
-                for key in blobs_of(note.report_id, note.door, note.attachments, note.log_key)
+                for key in (
+                    keys.export_blob(note.app_id, note.report_id),
+                    *blobs_of(note.report_id, note.door, note.attachments, note.log_key),
+                )
             ),
         )
         until = clock.now() + timedelta(seconds=2 * self._settled_s)

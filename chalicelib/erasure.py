@@ -65,6 +65,7 @@ class Eraser:
                 fingerprints = {report.fingerprint for report in reports}
                 self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
                 self._delete(self._reports(reports))
+            self._delete_exports(app_id)
             self._delete(self._groups(app_id))
             self._delete(self._totals(app_id))
             self._delete_landed(app_id)
@@ -116,6 +117,10 @@ class Eraser:
         )
         for letter_key in (keys.deadletter, keys.feedback):
             self._delete(letter_key(letter.report_id) for letter in letters)
+
+    def _delete_exports(self, app_id: str) -> None:
+        """The files that reports were exported to; after the reports (see exports.py)."""
+        delete_blobs(self._blobs, self._blobs.keys(keys.exports_prefix(app_id)))
 
     def _delete_landed(self, app_id: str) -> None:
         """What landed and is still there, and what is known of uploads and landings."""

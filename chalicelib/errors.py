@@ -25,11 +25,20 @@ class InvalidRequest(CrashbucketError):
 
 
 class PayloadTooLarge(CrashbucketError):
-    """A part of the request is larger than its documented limit (bytes)."""
+    """A part of the request is larger than its documented limit (bytes).
 
-    def __init__(self, field: str, size_bytes: int, limit_bytes: int) -> None:
-        super().__init__(f"{field} has {size_bytes} bytes; the limit is {limit_bytes}")
+    `size_bytes` is None where reading stopped at the limit; `hint` names the way that larger
+    ones take, where there is one.
+    """
+
+    def __init__(
+        self, field: str, size_bytes: int | None, limit_bytes: int, hint: str = ""
+    ) -> None:
+        size = f"more than {limit_bytes}" if size_bytes is None else str(size_bytes)
+        told = f"{field} has {size} bytes; the limit is {limit_bytes}"
+        super().__init__(f"{told}; {hint}" if hint else told)
         self.field = field
+        self.hint = hint
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
 

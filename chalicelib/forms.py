@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
@@ -40,15 +40,24 @@ def without_halves(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields of a form; of a field sent twice, the first counts."""
+    """The fields of a form; where one is meant, of a field sent twice the first counts.
+
+    `parts` are those, `repeated` the others, in the order of the body.
+    """
 
     parts: Mapping[str, Part] = field(default_factory=dict)
+    repeated: tuple[tuple[str, Part], ...] = ()
 
     def __contains__(self, name: str) -> bool:
         return name in self.parts
 
     def get(self, name: str) -> Part | None:
         return self.parts.get(name)
+
+    def everything(self) -> Iterator[tuple[str, Part]]:
+        """Every field with its name; a name that was sent twice comes twice."""
+        yield from self.parts.items()
+        yield from self.repeated
 
     def text(self, name: str) -> str:
         """The field as text, stripped; empty when it was not sent."""
@@ -63,14 +72,20 @@ def parse(content_type: str | None, body: bytes) -> Form:
     """
     kind, options = parse_options_header(content_type or "")
     if kind == "multipart/form-data":
-        return Form(_multipart(options.get("boundary", ""), body))
+        return _form(_multipart(options.get("boundary", ""), body))
     if kind == "application/x-www-form-urlencoded":
-        return Form(_urlencoded(body))
+        return _form(_urlencoded(body))
     return Form()
 
 
-def _multipart(boundary: str, body: bytes) -> dict[str, Part]:
+def _form(fields: Iterable[tuple[str, Part]]) -> Form:
     parts: dict[str, Part] = {}
+    repeated = tuple(entry for entry in fields if parts.setdefault(*entry) is not entry[1])
+    return Form(parts, repeated)
+
+
+def _multipart(boundary: str, body: bytes) -> list[tuple[str, Part]]:
+    parts: list[tuple[str, Part]] = []
     segment: MultipartSegment | None = None
     chunks: list[bytes] = []
     try:
@@ -83,7 +98,7 @@ def _multipart(boundary: str, body: bytes) -> dict[str, Part]:
                 elif event is not None:
                     chunks.append(bytes(event))
                 elif segment is not None:
-                    parts.setdefault(segment.name or "", _part(segment, b"".join(chunks)))
+                    parts.append((segment.name or "", _part(segment, b"".join(chunks))))
     except MultipartError as error:
         raise InvalidRequest({"body": [f"is no complete multipart form: {error}"]}) from error
     return parts
@@ -98,7 +113,7 @@ def _part(segment: MultipartSegment, data: bytes) -> Part:
     )
 
 
-def _urlencoded(body: bytes) -> dict[str, Part]:
+def _urlencoded(body: bytes) -> list[tuple[str, Part]]:
     try:
         pairs = parse_qsl(
             body.decode("latin-1"),
@@ -108,7 +123,4 @@ def _urlencoded(body: bytes) -> dict[str, Part]:
         )
     except ValueError as error:
         raise InvalidRequest({"body": [f"is no urlencoded form: {error}"]}) from error
-    parts: dict[str, Part] = {}
-    for name, value in pairs:
-        parts.setdefault(name, Part(value.encode("latin-1")))
-    return parts
+    return [(name, Part(value.encode("latin-1"))) for name, value in pairs]

@@ -39,7 +39,7 @@ def _inflated(body: bytes, window: int, limit_bytes: int) -> bytes:
             parts.append(part)
             size += len(part)
             if size > limit_bytes:
-                raise PayloadTooLarge("body", size, limit_bytes)
+                raise PayloadTooLarge("body", None, limit_bytes)
             if not inflater.eof:
                 raise InvalidRequest({"body": ["ends in the middle of its compressed data"]})
             rest = inflater.unused_data.lstrip(b"\0")

@@ -14,10 +14,11 @@ import os
 import secrets
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _EPOCH_MS = 1_577_836_800_000  # 2020-01-01T00:00:00Z
 _TAIL_BITS = 11
+IDS_A_SECOND = 1000 << _TAIL_BITS
 
 
 class IdSource:
@@ -39,6 +40,12 @@ class IdSource:
                 candidate = self._last + 1
             self._last = candidate
         return candidate
+
+
+def first_of(moment: datetime) -> int:
+    """The smallest id that can be made at a moment; below 0 before 2020."""
+    milliseconds = (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+    return (milliseconds - _EPOCH_MS) << _TAIL_BITS
 
 
 def made_at(identifier: int) -> datetime:

@@ -14,7 +14,8 @@ and everything that a known crash needs is found by exact keys.
 | app, by its number | `appnumber#NUMBER` | `app` | |
 | PartyCrasher project, an app by its name | `projects` | name | |
 | app, by the id omaha-server's clients call it | `omaha_ids` | id | |
-| token | `token#FIRST8` | hash | |
+| apps that omaha-server's clients had made, how many | `omaha_ids` | `made` | |
+| token, that of a user who signed in too | `token#FIRST8` | hash | |
 | user | `users` | email | |
 | secret that links are signed with | `secrets` | `links` | |
 | version of an app | `versions#APP` | number and name | |
@@ -23,6 +24,7 @@ and everything that a known crash needs is found by exact keys.
 | report, the JSON that was posted | `report#ID` | `posted` | |
 | report, what was sent with its minidump | `report#ID` | `sent` | |
 | report, what its user wrote about it | `report#ID` | `feedback` | |
+| report, how far its export as a file is | `report#ID` | `export` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | report, by the contact it came with | `contact#APP#SHARD#CONTACT` | date and `ID` | |
 | deleted report, until nothing can bring it back | `report#ID` | `report` | |
@@ -68,6 +70,7 @@ _MAX_CLASS_BYTES = 900  # a sort key has 1,024
 
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
+EXPORTS = "exports/"
 
 
 def app(app_id: str) -> Key:
@@ -96,6 +99,10 @@ def omaha_id(identifier: str) -> Key:
     An empty one stands for the clients that name no app, and no sort key may be empty.
     """
     return Key("omaha_ids", f"id:{identifier.casefold()}")
+
+
+def omaha_apps_made() -> Key:
+    return Key("omaha_ids", "made")
 
 
 def token(lookup: str, digest: str) -> Key:
@@ -138,6 +145,11 @@ def sent(report_id: int) -> Key:
 
 def feedback(report_id: int) -> Key:
     return Key(f"report#{report_id}", "feedback")
+
+
+def export(report_id: int) -> Key:
+    """How far the writing of a report into a file for its reader is."""
+    return Key(f"report#{report_id}", "export")
 
 
 def contact(app_id: str, text: str, report_id: int, date: str) -> Key:
@@ -377,6 +389,20 @@ def download_blob(report_id: int, kind: str) -> str:
 def attachment_blob(report_id: int, number: int) -> str:
     """Where a large attachment is put for those who download it, by its place in the payload."""
     return download_blob(report_id, f"attachment{number}")
+
+
+def export_blob(app_id: str, report_id: int) -> str:
+    """Where the file lies that a report was exported to."""
+    return f"{exports_prefix(app_id)}{report_id}.json"
+
+
+def exports_prefix(app_id: str) -> str:
+    return f"{EXPORTS}{app_id}/"
+
+
+def report_id_of_export(blob_key: str) -> int:
+    """The report whose `export_blob` that is."""
+    return int(blob_key.rpartition("/")[2].removesuffix(".json"))
 
 
 def download_blobs(report_id: int) -> tuple[str, ...]:

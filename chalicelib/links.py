@@ -34,7 +34,11 @@ class Links:
 
     def signed(self, path: str, *, expires_in_s: int) -> str:
         """The path with the query that opens it; `path` begins with a slash and has no query."""
-        expires = str(int(self._clock()) + expires_in_s)
+        return self.signed_until(path, int(self._clock()) + expires_in_s)
+
+    def signed_until(self, path: str, moment: int) -> str:
+        """The same, good until a moment in seconds since 1970."""
+        expires = str(moment)
         query = urlencode({"expires": expires, "signature": self._signature(path, expires)})
         return f"{path}?{query}"
 

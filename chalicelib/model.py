@@ -61,13 +61,17 @@ class ExceptionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """One thread of the crashed process; `registers` maps a name to its value."""
+    """One thread of the crashed process; `registers` maps a name to its value.
+
+    `number` counts from 0, `thread_id` is what the operating system called it.
+    """
 
     number: int
     name: str | None = None
     crashed: bool = False
     frames: tuple[Frame, ...] = ()
     registers: tuple[tuple[str, int], ...] = ()
+    thread_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,32 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class OperatingSystem:
+    """`distribution` is a Linux's own name for itself (`Ubuntu 22.04 LTS`)."""
+
     name: str | None = None
     version: str | None = None
     build: str | None = None
+    distribution: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """`architecture` is Breakpad's word (`amd64`), `description` as vendors number their models
+    (`family 6 model 42 stepping 7`), `model` their name for it; `count` of all cores."""
+
+    architecture: str | None = None
+    description: str | None = None
+    model: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The process that crashed; `started_at` is aware."""
+
+    id: int | None = None
+    started_at: datetime | None = None
+    command_line: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +162,12 @@ class Report:
     what the device claimed (aware, UTC when it gave a zone that can be read);
     `date` the canonical date where the format carries one, else None: then the
     time of receipt counts. `properties` are what else the report says of its
-    crash, as (path, text): a crash without frames is told by them. `lacking`
-    are the builds in the crashed thread for which there were no symbols, in
-    the order of their frames: the report gains when symbols of one arrive.
-    `unread` lists what could not be read, in plain words; the rest is good.
+    crash, as (path, text): a crash without frames is told by them. `unloaded`
+    are modules that the process had let go of; `assertion` says which one
+    failed. `lacking` are the builds in the crashed thread for which there were
+    no symbols, in the order of their frames: the report gains when symbols of
+    one arrive. `unread` lists what could not be read, in plain words; the rest
+    is good.
     """
 
     platform: Literal["android", "ios", "macos", "windows", "linux", "java", "dotnet", "other"]
@@ -155,6 +184,10 @@ class Report:
     contact: str | None = None
     occurred_at: datetime | None = None
     date: datetime | None = None
+    processor: Processor = field(default_factory=Processor)
+    process: Process = field(default_factory=Process)
+    unloaded: tuple[Module, ...] = ()
+    assertion: str | None = None
     properties: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     crash_address: int | None = None

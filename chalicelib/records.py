@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
@@ -110,8 +111,31 @@ class User(_Record):
     parallel: int
     app_ids: Sequence[str] | None = None
 
+    @property
+    def mark(self) -> bytes:
+        """Tells this password of this user from any other, and nothing else about it."""
+        return hashlib.sha256(self.salt + self.digest).digest()
+
     def item(self) -> Item:
         return _placed(keys.user(self.email), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn(_Record):
+    """A token that a user got for the password, good until `expires_at` (seconds since 1970).
+
+    It opens what the user may see, as long as there is this user with this
+    password (`mark`). Of the token itself only the SHA-256 is kept.
+    """
+
+    digest: str
+    email: str
+    mark: bytes
+    created_at: str
+    expires_at: int
+
+    def item(self, lookup: str) -> Item:
+        return _placed(keys.token(lookup, self.digest), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +192,11 @@ class StoredReport(_Record):
     signature: str | None = None
     omaha_signature: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it stands in every list of reports: text in the order of their dates."""
+        return f"{self.date}#{sortable(self.report_id)}"
+
     @classmethod
     def at(cls, item: Item | None) -> StoredReport | None:
         """The report in what stands at a report's key: None where it was deleted."""
@@ -182,7 +211,7 @@ class StoredReport(_Record):
 
     def item(self) -> Item:
         shard = self.report_id % keys.REPORT_SHARDS
-        place = f"{self.date}#{sortable(self.report_id)}"
+        place = self.place
         index = {
             "app_pk": keys.reports_of_app(self.app_id)[shard],
             "app_sk": place,
@@ -279,6 +308,33 @@ class Feedback(_Record):
 
     def item(self) -> Item:
         return _placed(keys.feedback(self.report_id), self.attributes())
+
+
+WAITING, DONE, FAILED = "waiting", "done", "failed"  # the states of an export
+
+
+@dataclass(frozen=True, slots=True)
+class Export(_Record):
+    """A report's export as a file: asked for (last) at `asked_at`, forgotten at `expires_at`.
+
+    `reason` says why it failed.
+    """
+
+    report_id: int
+    app_id: str
+    state: str
+    asked_at: str
+    expires_at: int
+    reason: str | None = None
+
+    def key(self) -> Key:
+        return keys.export(self.report_id)
+
+    def blob(self) -> str:
+        return keys.export_blob(self.app_id, self.report_id)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ were no minidump: what a report does not know is null.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from chalicelib.model import ExceptionInfo, Frame, Module, Report, Thread
@@ -23,18 +24,29 @@ def as_json(report: Report) -> dict[str, Any]:
             "type": report.exception_type,
             "address": _hex(report.crash_address),
             "reason": report.reason,
+            "assertion": report.assertion,
             "crashing_thread": crashed,
         },
+        "pid": report.process.id,
+        "process_create_time": _iso(report.process.started_at),
+        "crash_time": _iso(report.occurred_at),
+        "command_line": list(report.process.command_line),
         "system_info": {
             "os": report.os.name,
             "os_ver": report.os.version,
             "os_build": report.os.build,
+            "distribution": report.os.distribution,
+            "cpu_arch": report.processor.architecture,
+            "cpu_info": report.processor.description,
+            "cpu_model": report.processor.model,
+            "cpu_count": report.processor.count,
             "platform": report.platform,
             "device": report.device.model,
         },
         "exceptions": [_exception(entry) for entry in report.exceptions],
         "threads": [_thread(thread) for thread in report.threads],
         "modules": [_module(module, lacking) for module in report.modules],
+        "unloaded_modules": [_unloaded(module) for module in report.unloaded],
         "annotations": dict(report.annotations),
         "unread": list(report.unread),
     }
@@ -53,6 +65,7 @@ def _exception(entry: ExceptionInfo) -> dict[str, Any]:
 def _thread(thread: Thread) -> dict[str, Any]:
     return {
         "number": thread.number,
+        "thread_id": thread.thread_id,
         "thread_name": thread.name,
         "crashed": thread.crashed,
         "registers": {name: _hex(value) for name, value in thread.registers},
@@ -97,6 +110,20 @@ def _module(module: Module, lacking: set[str]) -> dict[str, Any]:
         "arch": module.arch,
         "missing_symbols": module.debug_id in lacking,
     }
+
+
+def _unloaded(module: Module) -> dict[str, Any]:
+    return {
+        "filename": module.name,
+        "path": module.path,
+        "base_addr": _hex(module.start),
+        "end_addr": _hex(module.end),
+        "code_id": module.code_id,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def _hex(number: int | None) -> str | None:

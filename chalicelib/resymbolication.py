@@ -38,7 +38,7 @@ from chalicelib.tasks import (
     ReadAnew,
     Settle,
     SymbolsArrived,
-    Task,
+    SymbolTask,
     announce,
     encode,
     settled_s,
@@ -65,7 +65,7 @@ class Resymbolication:
         """Have it done by the workers."""
         announce(self._services.queue, arrived, self._services.settings.visibility_s)
 
-    def run(self, task: Task) -> None:
+    def run(self, task: SymbolTask) -> None:
         match task:
             case SymbolsArrived():
                 self._symbols_arrived(task)
@@ -161,5 +161,5 @@ class Resymbolication:
         if not Settling(self._services, app_id).run(clock.to_stored(before)):
             self._send(Settle(app_id), self._settled_s)
 
-    def _send(self, task: Task, delay_s: int = 0) -> None:
+    def _send(self, task: SymbolTask, delay_s: int = 0) -> None:
         self._services.queue.send(encode(task), delay_s=delay_s)

@@ -65,7 +65,15 @@ class FinishDeletion:
     report_ids: tuple[int, ...]
 
 
-Task: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle, FinishDeletion]
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """Write the file of a report's export."""
+
+    report_id: int
+
+
+SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
+Task: TypeAlias = Union[SymbolTask, FinishDeletion, ExportReport]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
@@ -73,6 +81,7 @@ _NAMES: dict[str, type[Task]] = {
     "read_anew": ReadAnew,
     "settle": Settle,
     "finish_deletion": FinishDeletion,
+    "export_report": ExportReport,
 }
 
 

@@ -62,6 +62,15 @@ def register(
         users = list(open_services(data).users.all())
         answer(as_json, {"users": [_told(entry) for entry in users]}, map(_line, users))
 
+    @user.command("password")
+    @click.argument("email")
+    @data
+    @as_json_option
+    def password(email: str, data: str | None, as_json: bool) -> None:
+        """Change a user's password; who signed in with the old one is signed out."""
+        open_services(data).users.change_password(email, _password())
+        answer(as_json, {"changed": email}, [f"changed the password of {email}"])
+
     @user.command("remove")
     @click.argument("email")
     @data

@@ -12,13 +12,15 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, get_args
 
 from chalicelib import clock, keys
 from chalicelib.accounts import Accounts
 from chalicelib.errors import CrashbucketError, InvalidRequest, NotFound, Unauthenticated
 from chalicelib.records import User
-from chalicelib.storage.ports import ConditionFailed, Delete, Put, Table, query_all
+from chalicelib.storage.ports import ConditionFailed, Delete, Put, Table, Update, Value, query_all
 from chalicelib.ttl_cache import TtlCache
 
 UserScope: TypeAlias = Literal["read", "write", "admin"]
@@ -45,14 +47,31 @@ class TooManyLogins(CrashbucketError):
     """More passwords are being checked than this process has time for; try again."""
 
 
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A token that stands for a user's password until `expires_at`; shown this once."""
+
+    token: str
+    expires_at: datetime
+
+
 class Users:
-    """Creates, lists, removes users, and checks their passwords."""
+    """Creates, lists, removes users, checks their passwords and signs them in.
+
+    A sign-in is good for `sign_in_s` seconds.
+    """
 
     def __init__(
-        self, table: Table, accounts: Accounts, now: Callable[[], float] | None = None
+        self,
+        table: Table,
+        accounts: Accounts,
+        now: Callable[[], float] | None = None,
+        *,
+        sign_in_s: int = 2_592_000,
     ) -> None:
         self._table = table
         self._accounts = accounts
+        self._sign_in_for = timedelta(seconds=sign_in_s)
         # Marks of passwords that were right a moment ago; made with a key of this process only,
         # so that nothing can be learned from them elsewhere.
         self._mark_key = secrets.token_bytes(32)
@@ -76,9 +95,7 @@ class Users:
         name = _normalised(email)
         if not _is_email(name):
             wrong["email"] = ["must be an address such as jo@example.com"]
-        if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS or not password.strip():
-            told = f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters"
-            wrong["password"] = [told]
+        wrong |= _wrong_with(password)
         if scope not in USER_SCOPES:
             wrong["scope"] = [f"must be one of {', '.join(USER_SCOPES)}"]
         if wrong:
@@ -86,18 +103,10 @@ class Users:
         apps = None
         if app_ids is not None:
             apps = sorted({self._accounts.app(app_id).app_id for app_id in app_ids})
-        salt = secrets.token_bytes(_SALT_BYTES)
-        user = User(
-            email=name,
-            scope=scope,
-            created_at=clock.to_stored(clock.now()),
-            salt=salt,
-            digest=_scrypt(password, salt, _COST, _BLOCK_SIZE, _PARALLEL),
-            cost=_COST,
-            block_size=_BLOCK_SIZE,
-            parallel=_PARALLEL,
-            app_ids=apps,
+        named = replace(
+            _NOBODY, email=name, scope=scope, created_at=clock.to_stored(clock.now()), app_ids=apps
         )
+        user = _with_password(named, password)
         try:
             self._table.write([Put(user.item(), if_absent=True)])
         except ConditionFailed as error:
@@ -114,6 +123,36 @@ class Users:
         if self._find(name) is None:
             raise NotFound("user", email)
         self._table.write([Delete(keys.user(name))])
+
+    def change_password(self, email: str, password: str) -> None:
+        """From now on that is the password, and who signed in with the old one is signed out.
+
+        Raises `NotFound`, or `InvalidRequest` for what can be no password.
+        """
+        wrong = _wrong_with(password)
+        if wrong:
+            raise InvalidRequest(wrong)
+        user = self._find(_normalised(email))
+        if user is None:
+            raise NotFound("user", email)
+        changed = _with_password(user, password)
+        hashed: dict[str, Value] = {
+            "salt": changed.salt,
+            "digest": changed.digest,
+            "cost": changed.cost,
+            "block_size": changed.block_size,
+            "parallel": changed.parallel,
+        }
+        try:
+            self._table.write([Update(keys.user(user.email), set=hashed, must_exist=True)])
+        except ConditionFailed as error:  # removed at the same moment
+            raise NotFound("user", email) from error
+
+    def sign_in(self, email: str, password: str) -> SignedIn:
+        """A token for the user, accepted like any other; raises as `authenticate`."""
+        user = self.authenticate(email, password)
+        until = clock.now() + self._sign_in_for
+        return SignedIn(self._accounts.create_sign_in(user, until), until)
 
     def authenticate(self, email: str, password: str) -> User:
         """The user, if that is the password.
@@ -171,6 +210,25 @@ def _is_email(name: str) -> bool:
         and "@" not in domain
         and name.isprintable()
         and " " not in name
+    )
+
+
+def _wrong_with(password: str) -> dict[str, list[str]]:
+    if MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS and password.strip():
+        return {}
+    return {"password": [f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters"]}
+
+
+def _with_password(user: User, password: str) -> User:
+    """The same user with the password hashed anew, at today's costs."""
+    salt = secrets.token_bytes(_SALT_BYTES)
+    return replace(
+        user,
+        salt=salt,
+        digest=_scrypt(password, salt, _COST, _BLOCK_SIZE, _PARALLEL),
+        cost=_COST,
+        block_size=_BLOCK_SIZE,
+        parallel=_PARALLEL,
     )
 
 

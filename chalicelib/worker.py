@@ -16,7 +16,7 @@ from chalicelib.records import DeadLetter
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.events import Created, created_objects
 from chalicelib.storage.ports import BlobNotFound, Message, Put
-from chalicelib.tasks import FinishDeletion, Settle
+from chalicelib.tasks import ExportReport, FinishDeletion, Settle, Task
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ _WAIT_S = 0.5  # of one look at an empty queue; a new message ends it at once
 _GATHER_S = 0.03  # after a batch that was not full: one commit of many costs less than many
 _QUIET_S = 0.05  # without a message, then it is time to fold
 _AFTER_FAILURE_S = 1.0  # the store is busy, full or away: do not ask it without a pause
+_SWEEP_EVERY_S = 3600.0  # exports that have expired: each look is at all that there are
 _CAREFUL_VISIBILITIES = 3  # time in which what killed a worker comes back to it
 
 
@@ -43,6 +44,7 @@ class Worker:
         self._resymbolication = Resymbolication(services)
         self._visibility_s = services.settings.visibility_s
         self._unfolded_batches = 0
+        self._sweep_at = 0.0
         careful_s = self._visibility_s * _CAREFUL_VISIBILITIES if careful else 0
         self._careful_until = time.monotonic() + careful_s
 
@@ -94,15 +96,21 @@ class Worker:
             task = tasks.decode(message.body)
             if task is None:
                 return False
-            if isinstance(task, FinishDeletion):
-                self._services.deletion.finish(task.app_id, task.report_ids)
-                task = Settle(task.app_id)
-            self._resymbolication.run(task)
+            self._run(task)
         except Exception:
             _log.exception("a task failed: %.200s", message.body)
             return True
         self._queue.ack([message])
         return True
+
+    def _run(self, task: Task) -> None:
+        if isinstance(task, ExportReport):
+            self._services.exports.run(task.report_id)
+        elif isinstance(task, FinishDeletion):
+            self._services.deletion.finish(task.app_id, task.report_ids)
+            self._resymbolication.run(Settle(task.app_id))
+        else:
+            self._resymbolication.run(task)
 
     def _process_events(self, messages: Sequence[Message]) -> None:
         created = [entry for message in messages for entry in created_by(message.body)]
@@ -125,13 +133,24 @@ class Worker:
         self._unfolded_batches = 0
         while given_up := self._queue.dead_letters.receive(BATCH, visibility_s=self._visibility_s):
             for message in given_up:
-                created = created_by(message.body)
-                for report_id in report_ids_of(created):
-                    self._give_up(report_id)
-                for entry in created:
-                    if is_landing(entry.key):
-                        self._services.landings.give_up(entry.key, self._given_up)
+                self._give_up_message(message)
             self._queue.dead_letters.ack(given_up)
+        if time.monotonic() >= self._sweep_at:
+            self._services.exports.sweep()
+            self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
+
+    def _give_up_message(self, message: Message) -> None:
+        with suppress(FormatError):
+            task = tasks.decode(message.body)
+            if isinstance(task, ExportReport):
+                self._services.exports.give_up(task.report_id, self._given_up)
+                return
+        created = created_by(message.body)
+        for report_id in report_ids_of(created):
+            self._give_up(report_id)
+        for entry in created:
+            if is_landing(entry.key):
+                self._services.landings.give_up(entry.key, self._given_up)
 
     @property
     def _given_up(self) -> str:

@@ -95,7 +95,7 @@ def test_a_token_opens_what_it_was_made_for(command: Command, opened: Services) 
     app_id = command.make_app()
     token = command.json("token", "create", "--app", app_id, "--scope", "read")["token"]
     known = opened.accounts.authenticate(token)
-    assert (known.scope, known.app_id) == ("read", app_id)
+    assert (known.scope, known.app_ids) == ("read", {app_id})
 
 
 # --- users ----------------------------------------------------------------
@@ -122,6 +122,9 @@ def test_a_user_is_made_with_the_password_from_standard_input_listed_and_removed
         ("ann@example.com", None),
         ("jo@example.com", [app_id]),
     ]
+    typed(monkeypatch, "open barley")
+    assert command.json("user", "password", "Jo@example.com") == {"changed": "Jo@example.com"}
+    assert opened.users.authenticate("jo@example.com", "open barley").app_ids == [app_id]
     assert command.json("user", "remove", "ann@example.com") == {"removed": "ann@example.com"}
     assert command("user", "list")[1] == f"jo@example.com  write  {app_id}\n"
     assert command("user", "remove", "ann@example.com")[0] == 2

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from chalicelib import keys, users
+from chalicelib import clock, keys, users
 from chalicelib.access import Access
 from chalicelib.bootstrap import Services
 from chalicelib.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from chalicelib.records import App, User
-from chalicelib.storage.ports import Put
+from chalicelib.storage.ports import Put, query_all
 
 PASSWORD = "open sesame"
 
@@ -184,6 +185,75 @@ def test_who_guesses_passwords_takes_neither_every_thread_nor_the_processor(
     assert most[0] <= 2
     assert outcomes.count(Unauthenticated) >= 8
     assert outcomes.count(users.TooManyLogins) >= 1
+
+
+# --- signing in -------------------------------------------------------------
+
+
+def test_a_sign_in_opens_what_the_user_may_see_until_it_expires(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.users.create("jo@example.com", PASSWORD, app_ids=[app.app_id], scope="read")
+    signed_in = services.users.sign_in("JO@example.com", PASSWORD)
+    assert services.accounts.authenticate(signed_in.token) == Access(
+        "read", frozenset({app.app_id})
+    )
+    days = (signed_in.expires_at - clock.now()).total_seconds() / 86_400
+    assert days == pytest.approx(30, abs=0.01)
+    past = clock.now() - timedelta(days=31)
+    monkeypatch.setattr(clock, "now", lambda: past)
+    expired = services.users.sign_in("jo@example.com", PASSWORD).token
+    with pytest.raises(Unauthenticated):
+        services.accounts.authenticate(expired)
+
+
+def test_a_token_is_kept_as_its_hash_only(services: Services) -> None:
+    services.users.create("jo@example.com", PASSWORD)
+    token = services.users.sign_in("jo@example.com", PASSWORD).token
+    (item,) = query_all(services.table, keys.token(token[:8], "").pk)
+    assert token not in str(item)
+    assert PASSWORD not in str(item)
+    assert "expires_at" in item
+
+
+def test_a_wrong_password_signs_nobody_in(services: Services) -> None:
+    services.users.create("jo@example.com", PASSWORD)
+    with pytest.raises(Unauthenticated):
+        services.users.sign_in("jo@example.com", "open barley")
+
+
+def test_a_user_who_is_removed_is_signed_out_also_when_made_again(services: Services) -> None:
+    services.users.create("jo@example.com", PASSWORD)
+    token = services.users.sign_in("jo@example.com", PASSWORD).token
+    services.users.remove("jo@example.com")
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            services.accounts.authenticate(token)
+        if not list(services.users.all()):
+            services.users.create("jo@example.com", PASSWORD)
+
+
+def test_a_changed_password_signs_out_and_the_old_one_opens_nothing(services: Services) -> None:
+    services.users.create("jo@example.com", PASSWORD, scope="read")
+    token = services.users.sign_in("jo@example.com", PASSWORD).token
+    services.users.change_password("Jo@example.com", "open barley")
+    with pytest.raises(Unauthenticated):
+        services.accounts.authenticate(token)
+    with pytest.raises(Unauthenticated):
+        services.users.sign_in("jo@example.com", PASSWORD)
+    signed_in = services.users.sign_in("jo@example.com", "open barley")
+    assert services.accounts.authenticate(signed_in.token).scope == "read"
+    with pytest.raises(InvalidRequest):
+        services.users.change_password("jo@example.com", "short")
+    with pytest.raises(NotFound):
+        services.users.change_password("nobody@example.com", PASSWORD)
+
+
+def test_a_sign_in_opens_what_its_user_may_see_now(services: Services, app: App) -> None:
+    made = services.users.create("jo@example.com", PASSWORD)
+    token = services.users.sign_in("jo@example.com", PASSWORD).token
+    services.table.write([Put(replace(made, scope="read", app_ids=[app.app_id]).item())])
+    assert services.accounts.authenticate(token) == Access("read", frozenset({app.app_id}))
 
 
 # --- rights --------------------------------------------------------------

@@ -38,6 +38,7 @@ def request(
     headers: Mapping[str, str] | None = None,
     *,
     chunked: bool = False,
+    application: WsgiApp = _application,
 ) -> Answer:
     path_info, _, query = path.partition("?")
     environ: dict[str, Any] = {
@@ -55,7 +56,7 @@ def request(
         key = name.upper().replace("-", "_")
         environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
     told: list[Any] = []
-    parts = _application(environ, lambda status, sent: told.extend((status, sent)))
+    parts = application(environ, lambda status, sent: told.extend((status, sent)))
     status, sent = told
     return Answer(int(status.split()[0]), {k.lower(): v for k, v in sent}, b"".join(parts))
 

@@ -119,6 +119,14 @@ def _lenient(raw: bytes, encoding: str, notes: list[str]) -> str:
     return text
 
 
+def as_sent(raw: bytes) -> str:
+    """Every line as it came, to be shown; bytes that are no UTF-8 are shown as Latin-1."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 def storable(text: str) -> str:
     """The text with half characters (`\\ud800` in JSON) replaced: no store takes them."""
     return text.encode("utf-8", "replace").decode()

@@ -1,33 +1,34 @@
-"""The Chalice app class: Chalice, made safe for a server with threads."""
+"""The Chalice app class: Chalice, made safe for a server with threads and for files."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
-from chalice.app import Chalice, Request
-
-# Bodies that API Gateway must hand on as bytes: a form holds files, and may be gzipped.
-_BINARY_REQUESTS = [
-    "multipart/form-data",
-    "application/x-www-form-urlencoded",
-    "application/xml",
-    "application/gzip",
-    "application/x-dmp",
-]
+from chalice.app import APIGateway, Chalice, Request, RestAPIEventHandler
 
 
 class Application(Chalice):
-    """Keeps the current request per thread.
+    """Keeps the current request per thread, and leaves it to an answer whether it is binary.
 
-    Chalice keeps it on the app, which is right on Lambda (one request at a
+    Chalice keeps the request on the app, which is right on Lambda (one at a
     time); the embedded server answers several at once.
+
+    API Gateway hands a body on as bytes, and an answer in base64 out as bytes,
+    only for the content types that it was told; of an answer it asks the
+    request's `Accept`, where a browser that follows a link names pages, and
+    curl anything. Forms hold files and may be gzipped, uploaders send no type
+    at all, and downloads are followed from anywhere: so it is told every type.
+    Chalice would then take every answer for binary; here that is what says so
+    itself (`FileResponse`).
     """
 
     def __init__(self, app_name: str, **options: Any) -> None:
         self._requests = threading.local()
         super().__init__(app_name, **options)
-        self.api.binary_types.extend(_BINARY_REQUESTS)
+        self.api.binary_types = ["*/*"]  # what API Gateway is configured with
+        self._answers = APIGateway()
+        self._answers.binary_types = []
 
     @property
     def current_request(self) -> Request | None:
@@ -36,3 +37,17 @@ class Application(Chalice):
     @current_request.setter
     def current_request(self, request: Request | None) -> None:
         self._requests.current = request
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """Answer one event of API Gateway (REST, Lambda proxy)."""
+        self.lambda_context = context
+        handler = RestAPIEventHandler(
+            self.routes,
+            self._answers,
+            self.log,
+            self.debug,
+            middleware_handlers=self._get_middleware_handlers("http"),
+        )
+        self.current_request = handler.create_request_object(event, context)
+        answer: dict[str, Any] = handler(event, context)
+        return answer

@@ -23,7 +23,7 @@ def access_of(request: Incoming) -> Access:
     """
     token = request.token
     if token is not None:
-        return Access.of_token(services().accounts.authenticate(token))
+        return services().accounts.authenticate(token)
     kind, _, encoded = request.header("authorization").partition(" ")
     if kind.lower() != "basic":
         raise Unauthenticated("Authentication credentials were not provided.")
@@ -31,7 +31,7 @@ def access_of(request: Incoming) -> Access:
     for candidate in (password, name):
         if _TOKEN.fullmatch(candidate):
             try:
-                return Access.of_token(services().accounts.authenticate(candidate))
+                return services().accounts.authenticate(candidate)
             except Unauthenticated:  # a password may look like a token
                 continue
     return Access.of_user(services().users.authenticate(name, password))

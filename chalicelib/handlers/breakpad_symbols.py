@@ -19,7 +19,6 @@ from typing import ParamSpec
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.access import Access
 from chalicelib.errors import (
     CrashbucketError,
     Forbidden,
@@ -38,7 +37,7 @@ from chalicelib.handlers.common import (
     services,
     text_answer,
 )
-from chalicelib.handlers.minidump_posts import dump_request
+from chalicelib.handlers.minidump_posts import symbols_request
 from chalicelib.handlers.public_url import public_url
 from chalicelib.records import App
 from chalicelib.users import TooManyLogins
@@ -78,7 +77,7 @@ def _told(error: CrashbucketError) -> tuple[int, str]:
         case InvalidRequest() | FormatError():
             return 400, str(error)
         case PayloadTooLarge():
-            return 413, f"{error}; `crashbucket symbols upload` takes larger files"
+            return 413, str(error)
         case TooManyLogins():
             return 503, str(error)
     raise error
@@ -100,7 +99,7 @@ def _plain_errors(view: Callable[P, Response]) -> Callable[P, Response]:
 @_plain_errors
 def upload_symbols(app_id: str) -> Response:
     """A form with `symbol_file`; what it says beside the file stands in the file too. 200."""
-    request = dump_request(_request())
+    request = symbols_request(_request())
     app = _allowed(request, app_id)
     part = request.form.get("symbol_file")
     if part is None or not part.data:
@@ -163,7 +162,7 @@ def create_upload(app_id: str, action: str) -> Response:
 @_json_errors
 def put_symbols(app_id: str, upload: str) -> Response:
     """The file, as the body; the key in the URL says that its sender may."""
-    data = incoming(_request(), with_form=False).body
+    data = symbols_request(_request(), with_form=False).body
     if not data:
         raise InvalidRequest({"body": ["is empty: send the symbol file as the body"]})
     services().symbol_uploads.put(app_id, upload, data)
@@ -193,8 +192,7 @@ def complete_upload(app_id: str, upload: str) -> Response:
 def _allowed(request: Incoming, app_id: str) -> App:
     """The app, once the caller may upload for it; who may not learns not whether it exists."""
     key = request.query.get("key")
-    token = services().accounts.authenticate(key) if key else None
-    access = Access.of_token(token) if token else access_of(request)
+    access = services().accounts.authenticate(key) if key else access_of(request)
     if not access.opens(app_id):
         raise NotFound("app", app_id)
     app = services().accounts.app(app_id)

@@ -15,8 +15,8 @@ from chalicelib.errors import PayloadTooLarge
 from chalicelib.forms import Form
 from chalicelib.http_body import inflate
 
-ANY_TYPE = ["*/*", "text/plain", "application/json"]
-"""Content types of a route that takes whatever a client sends (Chalice knows no wildcard)."""
+ANY_TYPE = ["*/*"]
+"""Content types of a route that takes whatever a client sends."""
 
 BODY_ABOVE = "bodyAbove"
 """In a request's context: its body had more bytes than this limit, and was not handed on."""
@@ -48,12 +48,13 @@ class Incoming:
 
     @property
     def token(self) -> str | None:
-        """The token in `X-HockeyAppToken` or `Authorization: Bearer`, at every door alike."""
+        """The token in `X-HockeyAppToken`, `Authorization: Bearer` or `Authorization: Token`, at
+        every door alike."""
         direct = self.header("x-hockeyapptoken").strip()
         if direct:
             return direct
         kind, _, value = self.header("authorization").partition(" ")
-        return value.strip() or None if kind.lower() == "bearer" else None
+        return value.strip() or None if kind.lower() in {"bearer", "token"} else None
 
 
 def incoming(
@@ -74,7 +75,7 @@ def incoming(
     limit = services().settings.max_body_bytes
     too_large = request.context.get(BODY_ABOVE)
     if too_large is not None:
-        raise PayloadTooLarge("body", int(too_large) + 1, int(too_large))
+        raise PayloadTooLarge("body", None, int(too_large))
     body = inflate(body, coding_of(body, headers.get("content-encoding")), limit)
     return Incoming(
         method=request.method,
@@ -96,7 +97,11 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
 def text_answer(
     body: str, status: int = 200, content_type: str = "text/plain; charset=utf-8"
 ) -> Response:
-    return Response(body, status_code=status, headers={"Content-Type": content_type})
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": content_type,
+        "X-Content-Type-Options": "nosniff",  # what a stranger wrote is no page, however it looks
+    }
+    return Response(body, status_code=status, headers=headers)
 
 
 __all__ = ["ANY_TYPE", "Incoming", "Services", "incoming", "json_answer", "services", "text_answer"]

@@ -10,7 +10,14 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.errors import CrashbucketError, InvalidRequest, NotFound, PayloadTooLarge
 from chalicelib.feedback import MAX_DESCRIPTION_CHARS, MAX_SUMMARY_CHARS, AlreadyReported
-from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, services, text_answer
+from chalicelib.handlers.common import (
+    ANY_TYPE,
+    TELLS_OF_LARGE_BODIES,
+    Incoming,
+    incoming,
+    services,
+    text_answer,
+)
 from chalicelib.handlers.hockeyapp_shape import identifier
 from chalicelib.handlers.public_url import public_url
 
@@ -18,6 +25,8 @@ routes = Blueprint(__name__)
 
 _PATH = "/service/crash_details"
 _THANKS = f"{_PATH}/thanks"
+_FORM = f"{_PATH}/{{crash_id}}"
+TELLS_OF_LARGE_BODIES.add(_FORM)
 
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -47,7 +56,7 @@ def thanks() -> Response:
     return _page("Thank you", "<p>Your description of the crash has been sent.</p>")
 
 
-@routes.route(f"{_PATH}/{{crash_id}}", methods=["GET"], content_types=ANY_TYPE)
+@routes.route(_FORM, methods=["GET"], content_types=ANY_TYPE)
 def show_form(crash_id: str) -> Response:
     """The form; `?comment=` is what the description begins with."""
     try:
@@ -58,7 +67,7 @@ def show_form(crash_id: str) -> Response:
     return _form({"description": comment[:MAX_DESCRIPTION_CHARS]}, {})
 
 
-@routes.route(f"{_PATH}/{{crash_id}}", methods=["POST"], content_types=ANY_TYPE)
+@routes.route(_FORM, methods=["POST"], content_types=ANY_TYPE)
 def send_form(crash_id: str) -> Response:
     """302 to the thanks; the form again, with what is wrong in it, as a 400."""
     said: dict[str, str] = {}

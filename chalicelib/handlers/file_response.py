@@ -11,12 +11,7 @@ from chalicelib.storage.blob_keys import attachment
 
 
 class FileResponse(Response):
-    """Bytes to save under a name, whatever `Accept` says.
-
-    Chalice refuses to answer with bytes unless the client's first choice in
-    `Accept` is their type, which a browser that follows a link never says; so
-    this one does the encoding for API Gateway itself.
-    """
+    """Bytes to save under a name, whatever `Accept` says; encoded as API Gateway wants them."""
 
     def __init__(self, data: bytes, filename: str) -> None:
         headers: dict[str, str | list[str]] = {

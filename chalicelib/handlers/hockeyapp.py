@@ -6,13 +6,15 @@ from typing import get_args
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.accounts import Scope
+from chalicelib.access import Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.formats import quincy_xml
+from chalicelib.formats.text import as_sent
 from chalicelib.handlers import crash_posts, plist
 from chalicelib.handlers import hockeyapp_shape as shape
 from chalicelib.handlers.common import (
     ANY_TYPE,
+    TELLS_OF_LARGE_BODIES,
     Incoming,
     incoming,
     json_answer,
@@ -33,13 +35,16 @@ routes = Blueprint(__name__)
 _APPS = "/api/2/apps"
 _APP = f"{_APPS}/{{app_id}}"
 _VERSION = f"{_APP}/app_versions/{{version_id}}"
+_CRASHES = f"{_APP}/crashes"
+_UPLOAD = f"{_CRASHES}/upload"
+TELLS_OF_LARGE_BODIES.update({_CRASHES, _UPLOAD})
 _SORTS: tuple[Sort, ...] = get_args(Sort)
 
 
 # --- posting crashes -----------------------------------------------------
 
 
-@routes.route(f"{_APP}/crashes/upload", methods=["POST"], content_types=ANY_TYPE, cors=True)
+@routes.route(_UPLOAD, methods=["POST"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def upload_crash(app_id: str) -> Response:
     """A custom crash: `log`, `description`, `attachment0..2`, `userID`, `contact`."""
@@ -53,7 +58,7 @@ def upload_crash(app_id: str) -> Response:
     return _accepted(request, app, crash_id)
 
 
-@routes.route(f"{_APP}/crashes", methods=["POST"], content_types=ANY_TYPE, cors=True)
+@routes.route(_CRASHES, methods=["POST"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def post_crash(app_id: str) -> Response:
     """What the SDKs post: a form with `raw`, or QuincyKit's XML as part `xml` or as the body."""
@@ -112,12 +117,9 @@ def _accepted(request: Incoming, app: App, crash_id: int) -> Response:
 @hockeyapp_errors
 def list_apps() -> Response:
     """The apps that the token opens."""
-    token = services().accounts.authorise(_incoming().token, "read")
-    apps = [
-        shape.app(entry)
-        for entry in services().accounts.apps()
-        if token.app_id in {None, entry.app_id}
-    ]
+    access = services().accounts.authenticate(_incoming().token)
+    access.require("read")
+    apps = [shape.app(entry) for entry in services().accounts.apps() if access.opens(entry.app_id)]
     return json_answer({"apps": apps, "status": "success"})
 
 
@@ -207,10 +209,10 @@ def get_crash(app_id: str, crash_id: str) -> Response:
         return json_answer(shape.crash(services().crashes.report(report_id, app_id)))
     received = services().crashes.payload(report_id)
     if wanted == "log" and received.door in MINIDUMP_DOORS:
-        return text_answer(as_text(services().reader.report(received)))
+        return text_answer(as_text(services().reader.report(received), received.annotations))
     if wanted == "text" and not received.description:
         return text_answer(services().feedback.text(report_id))
-    return text_answer(_as_sent(received.log if wanted == "log" else received.description))
+    return text_answer(as_sent(received.log if wanted == "log" else received.description))
 
 
 @routes.route(
@@ -225,7 +227,8 @@ def get_report(app_id: str, crash_id: str) -> Response:
     if not _is_processed(app_id, report_id):
         return json_answer({"status": "processing", "id": report_id}, 202)
     received = services().crashes.payload(report_id)
-    return json_answer(as_json(services().reader.report(received)))
+    told = as_json(services().reader.report(received))
+    return json_answer({**told, "sent": dict(received.annotations)})
 
 
 def _feedback(app_id: str, report_id: int) -> Response:
@@ -250,14 +253,6 @@ def _is_processed(app_id: str, report_id: int) -> bool:
 
 
 # --- helpers -------------------------------------------------------------
-
-
-def _as_sent(text: bytes) -> str:
-    """Every line as it came; bytes that are no UTF-8 are shown as Latin-1."""
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
 
 
 def _incoming() -> Incoming:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.accounts import Scope
+from chalicelib.access import Scope
 from chalicelib.errors import NotFound
 from chalicelib.handlers.common import Incoming, services
 from chalicelib.records import App
@@ -14,9 +14,9 @@ def authorised(request: Incoming, app_id: str, scope: Scope) -> tuple[Incoming, 
     A token for another app learns no more than that there is no such app.
     """
     accounts = services().accounts
-    known = accounts.authenticate(request.token)
-    if known.app_id not in {None, app_id}:
+    access = accounts.authenticate(request.token)
+    if not access.opens(app_id):
         raise NotFound("app", app_id)
     app = accounts.app(app_id)
-    accounts.authorise(request.token, scope, app_id)
+    access.require(scope)
     return request, app

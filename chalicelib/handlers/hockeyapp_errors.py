@@ -46,9 +46,7 @@ def _told(error: CrashbucketError) -> tuple[int, dict[str, list[str]]]:
         case InvalidRequest():
             return 422, {name: list(texts) for name, texts in error.fields.items()}
         case PayloadTooLarge():
-            return 413, {
-                error.field: [
-                    f"is too large: {error.size_bytes} bytes, the limit is {error.limit_bytes}"
-                ]
-            }
+            size = "" if error.size_bytes is None else f"{error.size_bytes} bytes, "
+            told = f"is too large: {size}the limit is {error.limit_bytes}"
+            return 413, {error.field: [f"{told}; {error.hint}" if error.hint else told]}
     raise error

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.accounts import Scope
+from chalicelib.access import Scope
 from chalicelib.errors import InvalidRequest
 from chalicelib.handlers import hockeyapp_shape as shape
 from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, json_answer, services

@@ -44,6 +44,16 @@ def dump_request(request: Request) -> Incoming:
     return incoming(request, coding_of=_coding)
 
 
+def symbols_request(request: Request, *, with_form: bool = True) -> Incoming:
+    """The same for symbol files, in a form or as the body; too large a one is told where larger
+    ones go."""
+    try:
+        return incoming(request, with_form=with_form, coding_of=_coding)
+    except PayloadTooLarge as error:
+        hint = "`crashbucket symbols upload` takes larger files"
+        raise PayloadTooLarge(error.field, error.size_bytes, error.limit_bytes, hint) from error
+
+
 def posted_dump(request: Incoming, *, part: str = DUMP_PART) -> PostedDump:
     """The dump in the form's `part`, every text part an annotation, every other file attached.
 
@@ -71,6 +81,9 @@ def with_companions(dump: bytes, request: Incoming, taken: set[str]) -> PostedDu
             annotations[name] = part.text
         else:
             attachments.append(attachment(name, part))
+    for escaped, part in request.form.repeated:
+        if escaped not in taken and part.filename is not None:
+            attachments.append(attachment(unescaped(escaped)[:MAX_NAME_CHARS], part))
     kept, filed = bounded_annotations(annotations)
     return PostedDump(dump, kept, (*attachments, *filed))
 
@@ -127,7 +140,7 @@ def _is_json(part: Part) -> bool:
 
 
 def _coding(body: bytes, named: str | None) -> str | None:
-    """The coding of a form by its first bytes: a form begins with dashes, never like gzip."""
+    """The coding of a body by its first bytes: no form, dump or symbol file begins like gzip."""
     if body.startswith(GZIP_MAGIC):
         return "gzip"
     return None if (named or "").strip().lower() in {"gzip", "x-gzip"} else named

@@ -6,8 +6,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.access import Access
-from chalicelib.accounts import Scope
+from chalicelib.access import Access, Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound, PayloadTooLarge
 from chalicelib.forms import Part
 from chalicelib.handlers.basic_auth import access_of
@@ -20,7 +19,7 @@ from chalicelib.handlers.common import (
     services,
 )
 from chalicelib.handlers.hockeyapp_shape import identifier
-from chalicelib.handlers.minidump_posts import dump_request
+from chalicelib.handlers.minidump_posts import symbols_request
 from chalicelib.handlers.omaha_errors import method_not_allowed, omaha_errors
 from chalicelib.handlers.omaha_pages import envelope, page_asked, require_page
 from chalicelib.handlers.public_url import public_url
@@ -42,10 +41,9 @@ def add_symbols() -> Response:
     """A form with `file`, and `appid` where the caller has several apps. 201, or 409."""
     current = _request()
     try:
-        request = dump_request(current)
+        request = symbols_request(current)
     except PayloadTooLarge as error:
-        told = f"{error}; `crashbucket symbols upload` takes larger files"
-        return json_answer({"file": [told]}, 413)
+        return json_answer({"file": [str(error)]}, 413)
     access = _allowed(request, "upload")
     part = request.form.get("file")
     if part is None:

@@ -178,9 +178,10 @@ def delete_all() -> Response:
     if not services().settings.allow_delete_all:
         told_how = "set CRASHBUCKET_ALLOW_DELETE_ALL to allow it"
         raise Refused("Deleting all reports not enabled", told_how, 403)
-    token = services().accounts.authorise(asked.request.token, "admin")
-    if token.app_id is not None:
-        raise Forbidden("this token is for one app, and all projects are asked for")
+    access = services().accounts.authenticate(asked.request.token)
+    access.require("admin")
+    if access.app_ids is not None:
+        raise Forbidden("these credentials are for some apps, and all projects are asked for")
     app_ids = [app.app_id for app in services().projects.all()]
     if not services().eraser.erase(app_ids, _DELETE_WITHIN_S):
         raise Refused("unfinished", "some reports are left; send it again", 503)

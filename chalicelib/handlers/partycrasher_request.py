@@ -10,6 +10,7 @@ from typing import Any
 from chalice.app import Blueprint, Request
 
 from chalicelib import clock
+from chalicelib.access import Access
 from chalicelib.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from chalicelib.handlers.common import Incoming, incoming, services
 from chalicelib.handlers.partycrasher_dates import moment_of, written
@@ -85,20 +86,20 @@ def _asked(routes: Blueprint, *, must_read: bool) -> Asked:
     assert isinstance(current, Request)
     inside = services()
     request = incoming(current, with_form=False)
-    own: set[str | None] | None = set()  # the apps the token opens; None in it: all
-    if inside.settings.partycrasher_read == "token":
+    is_open = inside.settings.partycrasher_read == "open"
+    access: Access | None = None
+    if not is_open:
         try:
-            own = {inside.accounts.authorise(request.token, "read").app_id}
+            access = inside.accounts.authenticate(request.token)
+            access.require("read")
         except (Unauthenticated, Forbidden):
             if must_read:
                 raise
-    else:
-        own = None
+            access = None
 
     def sees(app: App) -> bool:
-        if app.made_by != PARTYCRASHER:
-            return False
-        return own is None or None in own or app.app_id in own
+        is_seen = is_open or (access is not None and access.opens(app.app_id))
+        return is_seen and app.made_by == PARTYCRASHER
 
     return Asked(request, Links(public_url(current, inside.settings.base_url), sees))
 

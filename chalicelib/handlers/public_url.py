@@ -31,6 +31,11 @@ def public_url(request: Request, configured: str) -> str:
     return f"{scheme}://{host}{_stage(request.context)}"
 
 
+def absolute(url: str, request: Request, configured: str) -> str:
+    """A link that the store gave, whole: the embedded one does not know where it is reached."""
+    return public_url(request, configured) + url if url.startswith("/") else url
+
+
 def _forwarded(header: str) -> dict[str, str]:
     """The parameters of the first element, which the proxy nearest to the client wrote."""
     element = header[:2000].partition(",")[0]

@@ -11,5 +11,6 @@ routes = Blueprint(__name__)
 
 @routes.route("/healthz", methods=["GET"])
 def healthz() -> Response:
-    """200 as long as the store answers; `waiting` is the number of reports not yet processed."""
+    """200 as long as the store answers; `waiting` is 0 when no report waits to be processed and
+    no other work of the queue (symbols that came) is due."""
     return json_answer({"status": "ok", "waiting": services().queue.depth()})

@@ -8,9 +8,17 @@ from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.forms import Part
 from chalicelib.handlers import hockeyapp_shape as hockeyapp
 from chalicelib.handlers import symbols_shape as shape
-from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, json_answer, services
+from chalicelib.handlers.common import (
+    ANY_TYPE,
+    TELLS_OF_LARGE_BODIES,
+    Incoming,
+    json_answer,
+    services,
+)
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
+from chalicelib.handlers.minidump_posts import symbols_request
+from chalicelib.handlers.public_url import absolute
 from chalicelib.model import AppBuild
 from chalicelib.queries.paging import Listing, cut
 from chalicelib.records import App, SymbolFile
@@ -21,6 +29,9 @@ routes = Blueprint(__name__)
 _APP = "/api/2/apps/{app_id}"
 _SYMBOLS = f"{_APP}/symbols"
 _VERSIONS = f"{_APP}/app_versions"
+_UPLOAD_VERSION = f"{_VERSIONS}/upload"
+_VERSION = f"{_VERSIONS}/{{version_id}}"
+TELLS_OF_LARGE_BODIES.update({_SYMBOLS, _UPLOAD_VERSION, _VERSION})
 _LINK_S = 3600  # how long a link to download a file is good
 _MAX_VERSION_CHARS = 255  # as a crash's
 
@@ -36,11 +47,11 @@ def upload_symbols(app_id: str) -> Response:
     `bundle_version` and `bundle_short_version` tell what version a mapping is of.
     """
     request, app = authorised(_request(), app_id, "upload")
-    files = {name: part for name, part in request.form.parts.items() if part.filename is not None}
+    files = [entry for entry in request.form.everything() if entry[1].filename is not None]
     if not files:
         raise InvalidRequest({"file": ["is missing: send debug files as parts with a file name"]})
     version = _version(request)
-    added = [entry for name, part in files.items() for entry in _add(app, name, part, version)]
+    added = [entry for name, part in files for entry in _add(app, name, part, version)]
     return json_answer(
         {"symbols": [shape.added(entry) for entry in added], "status": "success"}, 201
     )
@@ -75,7 +86,8 @@ def get_symbols(app_id: str, symbol_id: str) -> Response:
     authorised(_request(), app_id, "read")
     file = _file(app_id, symbol_id)
     url = services().symbols.download(file.file_id, expires_in_s=_LINK_S)
-    return json_answer({**shape.symbol_file(file), "download_url": url})
+    whole = absolute(url, _current(), services().settings.base_url)
+    return json_answer({**shape.symbol_file(file), "download_url": whole})
 
 
 @routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["DELETE"], cors=True)
@@ -96,7 +108,7 @@ def _file(app_id: str, symbol_id: str) -> SymbolFile:
 # --- for a version, as HockeyApp's clients do ----------------------------
 
 
-@routes.route(f"{_VERSIONS}/upload", methods=["POST"], content_types=ANY_TYPE, cors=True)
+@routes.route(_UPLOAD_VERSION, methods=["POST"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def upload_version(app_id: str) -> Response:
     """`dsym` (a zip of dSYMs, or Android's mapping.txt) with `bundle_version`: the version,
@@ -108,9 +120,7 @@ def upload_version(app_id: str) -> Response:
     return _with_dsym(request, app, version)
 
 
-@routes.route(
-    f"{_VERSIONS}/{{version_id}}", methods=["PUT", "POST"], content_types=ANY_TYPE, cors=True
-)
+@routes.route(_VERSION, methods=["PUT", "POST"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def update_version(app_id: str, version_id: str) -> Response:
     """`dsym` for a version that is there."""
@@ -155,6 +165,10 @@ def _version(request: Incoming) -> AppBuild | None:
 
 
 def _request() -> Incoming:
+    return symbols_request(_current())
+
+
+def _current() -> Request:
     request = routes.current_request
     assert isinstance(request, Request)
-    return incoming(request)
+    return request

@@ -8,14 +8,21 @@ from chalicelib import clock
 from chalicelib.errors import FormatError, InvalidRequest
 from chalicelib.formats import bounded_json
 from chalicelib.formats.text import storable
-from chalicelib.handlers.common import ANY_TYPE, incoming, json_answer, services
+from chalicelib.handlers.common import (
+    ANY_TYPE,
+    TELLS_OF_LARGE_BODIES,
+    incoming,
+    json_answer,
+    services,
+)
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
-from chalicelib.handlers.public_url import public_url
+from chalicelib.handlers.public_url import absolute
 from chalicelib.minidump_payload import MAX_NAME_CHARS
 
 routes = Blueprint(__name__)
 
 _UPLOADS = "/api/2/apps/{app_id}/uploads"
+TELLS_OF_LARGE_BODIES.add(_UPLOADS)
 
 
 @routes.route(_UPLOADS, methods=["POST"], content_types=ANY_TYPE, cors=True)
@@ -37,12 +44,9 @@ def begin_upload(app_id: str) -> Response:
             raise InvalidRequest({"filename": ["must be text"]})
         annotations.setdefault("filename", storable(filename)[:MAX_NAME_CHARS])
     begun = services().uploads.begin(app.app_id, _size(told.get("size")), annotations)
-    url = begun.form.url
-    if url.startswith("/"):  # the embedded store does not know where it is reached
-        url = public_url(current, services().settings.base_url) + url
     answer = {
         "upload_id": begun.upload_id,
-        "url": url,
+        "url": absolute(begun.form.url, current, services().settings.base_url),
         "method": begun.form.method,
         "fields": dict(begun.form.fields),
         "expires_at": clock.to_wire(begun.expires_at),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
 from chalicelib import keys, payload
 from chalicelib.counts import Counts
-from chalicelib.errors import FormatError, NotFound
+from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.payload import Payload
 from chalicelib.queries.by_day import Beginning, beginning, reports_by_day
 from chalicelib.queries.groups import CountedGroup
-from chalicelib.queries.paging import Listing, Paging
+from chalicelib.queries.paging import Listing, Paging, Slice
 from chalicelib.records import DeadLetter, Deleted, StoredReport
 from chalicelib.storage.ports import (
     BlobNotFound,
@@ -26,6 +27,7 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.storage.schema import BY_APP, BY_GROUP
 
+_PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z#\d{16}", re.ASCII)
 _AFTER_ALL_DAYS = "9999"
 _MAX_PAGE = 1000  # items of one query
 _AHEAD = 50  # items of a group's shard that are read ahead, where a few may be enough
@@ -91,6 +93,26 @@ class CrashQueries:
         ours = (item for item in items if item["version_id"] == version_id)
         entries = tuple(StoredReport.from_item(i) for i in islice(ours, paging.start, paging.end))
         return Listing(entries, total, paging)
+
+    def newest_of_group(
+        self, group_id: int, limit: int, after: str | None = None
+    ) -> Slice[StoredReport]:
+        """At most `limit` reports of a group, newest first, after the place where a slice ended.
+
+        Costs what is returned, however late the slice is. Raises
+        `InvalidRequest` for a place that is none.
+        """
+        if after is not None and not _PLACE.fullmatch(after):
+            raise InvalidRequest({"after": ["is not where a page ended"]})
+        page_size = min(1000, -(-limit // keys.REPORT_SHARDS) + 8)
+        items = self._newest_first(
+            keys.reports_of_group(group_id), BY_GROUP, "group_sk", page_size, SortRange(high=after)
+        )
+        following = (item for item in items if item["group_sk"] != after)
+        reports = tuple(StoredReport.from_item(item) for item in islice(following, limit + 1))
+        if len(reports) <= limit:
+            return Slice(reports, None)
+        return Slice(reports[:limit], reports[limit - 1].place)
 
     def newest_first(self, group_id: int) -> Iterator[StoredReport]:
         """The reports of a group, the newest first, read as they are asked for."""

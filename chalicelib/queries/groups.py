@@ -63,6 +63,13 @@ class GroupQueries:
         rows = [row for row in self._counts.pending(app_id).rows if row.group_id == group_id]
         return self._shown([group], {group_id: _counted(group, rows)})[0]
 
+    def find(self, group_id: int) -> Group:
+        """A group of whatever app, without its counts; raises `NotFound`."""
+        item = self._table.get(keys.group(group_id))
+        if item is None:
+            raise NotFound("crash reason", str(group_id))
+        return Group.from_item(item)
+
     def of_app(
         self, app_id: str, paging: Paging, sort: Sort, descending: bool
     ) -> Listing[CountedGroup]:

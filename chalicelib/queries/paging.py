@@ -41,6 +41,14 @@ class Listing(Generic[T]):
         return -(-self.total_entries // self.paging.per_page)
 
 
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """Some entries of a list in its order, and the place of the last if more follow."""
+
+    entries: tuple[T, ...]
+    after: str | None
+
+
 def cut(entries: Sequence[T], paging: Paging) -> Listing[T]:
     """The page out of a list that is there in full."""
     return Listing(tuple(entries[paging.start : paging.end]), len(entries), paging)

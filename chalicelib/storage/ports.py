@@ -326,7 +326,8 @@ class Queue(Protocol):
         ...
 
     def depth(self) -> int:
-        """How many messages wait or are being worked on (about, on SQS)."""
+        """How many messages wait or are being worked on (about, on SQS); those sent for later
+        are none of them until their time has come."""
         ...
 
     @property

@@ -12,8 +12,9 @@ from chalicelib.errors import FormatError
 from chalicelib.symbols.proguard import is_mapping
 
 MAX_MEMBERS = 10_000
+MAX_DEBUG_FILES = 500  # of an upload: a process of its own reads each, in a fifth of a second
 MAX_INFLATED_BYTES = 2 * 1024**3  # of all members together
-MAX_RATIO = 200  # debug information shrinks to a fifth; beyond this it is a bomb
+MAX_RATIO = 50  # debug information shrinks to a fifth, symbol files to a twentieth
 _RATIO_FREE_BYTES = 16 * 1024 * 1024  # small members may be all blanks
 ZIP_MAGIC = b"PK\x03\x04"
 HEAD_BYTES = 64 * 1024
@@ -51,26 +52,31 @@ def members(raw: bytes, filename: str) -> Iterator[Member]:
         return
     try:
         with zipfile.ZipFile(BytesIO(raw)) as archive:
-            yield from _members(archive)
+            yield from _members(archive, len(raw))
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
-        raise FormatError(f"the zip file is damaged: {error}") from error
+        raise FormatError(f"the zip file is damaged: {str(error) or 'it ends early'}") from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unusual compression
         raise FormatError(f"the zip file cannot be read: {error}") from error
 
 
-def _members(archive: zipfile.ZipFile) -> Iterator[Member]:
+def _members(archive: zipfile.ZipFile, size: int) -> Iterator[Member]:
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if len(entries) > MAX_MEMBERS:
         raise FormatError(f"the zip file has more than {MAX_MEMBERS} members")
-    left = MAX_INFLATED_BYTES
+    # By the size of the whole: members may lie about theirs, and several may be the same bytes.
+    left = min(MAX_INFLATED_BYTES, max(_RATIO_FREE_BYTES, size * MAX_RATIO))
+    files = 0
     for entry in entries:
-        largest = max(_RATIO_FREE_BYTES, entry.compress_size * MAX_RATIO)
         with archive.open(entry) as file:
             head = file.read(HEAD_BYTES)
             if not looks_like_debug_file(head):
                 continue
-            data = head + file.read(min(left, largest) + 1)
+            data = head + file.read(max(left - len(head), 0) + 1)
         left -= len(data)
-        if left < 0 or len(data) > largest:
+        if left < 0:
             raise FormatError("the zip file inflates to more than it may")
+        files += 1
+        if files > MAX_DEBUG_FILES:
+            told = f"the zip file has more than {MAX_DEBUG_FILES} debug files: send it in parts"
+            raise FormatError(told)
         yield Member(entry.filename, data)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from chalicelib.errors import FormatError
-from chalicelib.symbols import breakpad_sym, mapping_index, unwind_records
+from chalicelib.symbols import breakpad_repair, breakpad_sym, mapping_index, unwind_records
 from chalicelib.symbols.proguard import is_mapping, mapping_id, r8_id
 
 if TYPE_CHECKING:
@@ -67,7 +67,14 @@ def read(raw: bytes, filename: str) -> list[DebugFile]:
     is_breakpad = breakpad_sym.is_symbol_file(raw)
     if is_breakpad:
         raw = breakpad_sym.prepared(raw)
-    files = list(_objects(raw, name, is_breakpad))
+        if breakpad_repair.hides_functions(raw):
+            raw = breakpad_repair.repaired(raw)
+    try:
+        files = list(_objects(raw, name, is_breakpad))
+    except FormatError:
+        if not is_breakpad:
+            raise
+        files = list(_objects(breakpad_repair.repaired(raw), name, is_breakpad))
     if not files:
         raise FormatError("the debug file names no build: it has no debug id")
     return files

@@ -13,12 +13,16 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from chalicelib.errors import FormatError
 from chalicelib.symbols import breakpad_sym, ranges
 from chalicelib.symbols.breakpad_sym import PUBLIC
 from chalicelib.symbols.ranges import Range
 from chalicelib.symbols.unwind_cache import HEADER, LIMIT, MAGIC, NOTHING, join_rules
 
 FRAME_DATA, FPO = 4, 0
+# Each row may change one rule and keep the others, so that a small file may ask for large sets.
+MAX_SET_CHARS = 2048  # of one set of rules; real ones have at most some 250
+MAX_SETS_CHARS = 32 * 1024 * 1024  # of all that differ; those of libc have 85,000
 _STACK = re.compile(
     rb"^STACK (?:CFI (INIT )?([0-9a-fA-F]{1,16}) ([^\r\n]*)|WIN ([^\r\n]*))", re.MULTILINE
 )
@@ -41,7 +45,8 @@ def build(text: bytes, *, parameter_sizes: bool = False) -> bytes:
     """The unwind cache of `STACK` records; empty when there is nothing in them.
 
     With `parameter_sizes`, also what `FUNC` and `PUBLIC` records say of the
-    parameters of functions that no `STACK WIN` record covers.
+    parameters of functions that no `STACK WIN` record covers. Raises
+    `FormatError` where there are more different rules than any program has.
     """
     initial: list[_Initial] = []
     changes: dict[int, bytes] = {}
@@ -79,6 +84,7 @@ class _Rows:
         self._rules: list[Mapping[str, str]] = []
         self._numbers: dict[str, int] = {}
         self._changed: dict[tuple[int, bytes], int] = {}
+        self._chars = 0
 
     def add(self, initial: list[_Initial], changes: Mapping[int, bytes]) -> None:
         addresses = sorted(changes)
@@ -117,13 +123,25 @@ class _Rows:
             result = number
         else:
             merged = {**self._rules[number], **rules} if number >= 0 else rules
-            key = join_rules(merged)
-            result = self._numbers.setdefault(key, len(self._rules))
-            if result == len(self._rules):
-                self._rules.append(merged)
-                self.texts.append(key.encode())
+            result = self._number(merged, otherwise=number)
         self._changed[number, text] = result
         return result
+
+    def _number(self, rules: Mapping[str, str], *, otherwise: int) -> int:
+        """The number of a set, a new one where it is; `otherwise` for one that is too long."""
+        key = join_rules(rules)
+        known = self._numbers.get(key)
+        if known is not None:
+            return known
+        if len(key) > MAX_SET_CHARS:
+            return otherwise
+        self._chars += len(key)
+        if self._chars > MAX_SETS_CHARS:
+            raise FormatError("the unwind data have more different rules than any program has")
+        self._numbers[key] = len(self._rules)
+        self._rules.append(rules)
+        self.texts.append(key.encode())
+        return len(self._rules) - 1
 
 
 class _Frames:

@@ -89,6 +89,17 @@ def test_a_form_without_a_dump_is_refused(services: Services) -> None:
         post([Part("prod", "App")])
 
 
+def test_files_of_one_name_are_all_attached_and_of_texts_the_first_counts(
+    services: Services,
+) -> None:
+    files = [Part("log", b"1", "a.log"), Part("log", b"2", "b.log")]
+    posted = post([DUMP_PART, *files, Part("ver", "1"), Part("ver", "2")])
+    assert [(entry.filename, entry.data) for entry in posted.attachments] == [
+        ("a.log", b"1"), ("b.log", b"2"),
+    ]  # fmt: skip
+    assert posted.annotations == {"ver": "1"}
+
+
 def test_the_names_that_crashpad_escapes_are_read_as_it_wrote_them(services: Services) -> None:
     posted = post([Part("100%25 %22sure%22%0d%0a%41", "x"), DUMP_PART])
     assert posted.annotations == {'100% "sure"\r\n%41': "x"}

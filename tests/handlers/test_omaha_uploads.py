@@ -321,3 +321,19 @@ def test_where_apps_are_not_made_an_unknown_one_is_refused(closed: Services, app
     assert not list(closed.blobs.keys("raw/"))
     closed.accounts.create_app("Known", omaha_id="{known}")
     assert post(appid="{known}").status == 200
+
+
+def test_when_enough_apps_were_made_crashes_of_unknown_ids_share_one_and_keep_their_id(
+    services: Services,
+) -> None:
+    chosen = bootstrap.build(
+        replace(services.settings, max_auto_created_apps=2),
+        *(services.table, services.blobs, services.queue),
+    )
+    bootstrap.use(chosen)
+    ids = [posted(appid=name) for name in ("one", "two", "three", "four", "ONE", "")]
+    apps = [chosen.crashes.payload(crash_id).app_id for crash_id in ids]
+    assert apps[0] == apps[4] != apps[1]
+    assert apps[2] == apps[3] == apps[5] not in apps[:2]
+    assert len(list(chosen.accounts.apps())) == 3
+    assert chosen.crashes.payload(ids[2]).fields["appid"] == "three"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from io import BytesIO
@@ -12,6 +13,7 @@ import pytest
 from chalicelib.bootstrap import Services
 from chalicelib.records import App
 from chalicelib.worker import Worker
+from tests.minidump_forms import Part, form
 from tests.symbols.samples import APP_ID, APP_SYM, LIB_ID, LIB_SYM, MAPPING
 from tests.symbols.test_symbolication import OBFUSCATED_LOG
 from tests.wsgi_client import Answer, get, multipart, post_form, request
@@ -52,6 +54,36 @@ def test_symbols_are_added_listed_shown_and_taken_away(
     assert gone.status == 200
     assert get(item, token).status == 404
     assert json.loads(get(path, token).body)["total_entries"] == 1
+
+
+def test_files_of_one_name_are_all_taken(app: App, token: str) -> None:
+    parts = [Part("file", APP_SYM, "a.sym"), Part("file", LIB_SYM, "b.sym")]
+    body, kind = form(parts)
+    headers = {"X-HockeyAppToken": token, "Content-Type": kind}
+    answer = request("POST", f"/api/2/apps/{app.app_id}/symbols", body, headers)
+    assert [entry["debug_id"] for entry in answer.json["symbols"]] == [APP_ID, LIB_ID]
+
+
+def test_a_gzipped_form_is_read_whatever_its_headers_say(app: App, token: str) -> None:
+    body, headers = multipart({}, {"file": APP_SYM})
+    path = f"/api/2/apps/{app.app_id}/symbols"
+    answer = request("POST", path, gzip.compress(body), headers | {"X-HockeyAppToken": token})
+    assert answer.status == 201, answer.text
+
+
+@pytest.mark.parametrize("path", ["symbols", "app_versions/upload", "app_versions/7"])
+def test_a_file_that_is_too_large_is_told_where_it_can_go(app: App, token: str, path: str) -> None:
+    answer = send(app, token, {"dsym": bytes(20_000_001)}, path)
+    assert answer.status == 413
+    (told,) = answer.json["errors"]["body"]
+    assert told.startswith("is too large: the limit is 20000000; `crashbucket symbols upload`")
+
+
+def test_the_link_to_a_file_is_whole(app: App, token: str) -> None:
+    (added,) = send(app, token, {"file": APP_SYM}).json["symbols"]
+    path = f"/api/2/apps/{app.app_id}/symbols/{added['id']}"
+    shown = request("GET", path, headers={"X-HockeyAppToken": token, "Host": "crashes.example"})
+    assert shown.json["download_url"].startswith("http://crashes.example/blobs/download?")
 
 
 def test_the_same_file_again_is_told_as_known(services: Services, app: App, token: str) -> None:

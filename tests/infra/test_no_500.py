@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from app import app as application
 from chalicelib import keys
 from chalicelib.bootstrap import Services
+from chalicelib.job_ids import job_id
 from chalicelib.records import App
+from chalicelib.storage.embedded.blobs import EmbeddedBlobs
+from infra.signed_links import SignedLinks
+from infra.wsgi import WsgiApp
 from tests.crashes import ANDROID_EXAMPLE, drain, receive
 from tests.formats.test_crash_archive import archive
 from tests.handlers.test_omaha_symbols import SYM
@@ -41,10 +45,14 @@ _REPORTS = json.dumps(
         }
     ]
 ).encode()
+_COMPLETE = b'{ symbol_id: {debug_file: "a", debug_id: "b" }, symbol_upload_type: "BREAKPAD" }'
+_UPLOAD = b'{"filename": "a.dmp", "size": 9, "annotations": {"ver": "1"}}'
 _PARAMETERS = (
     *("page", "per_page", "sort", "order", "format", "q", "symbolicated"),
     *("since", "until", "from", "size"),
     *("page_size", "comment", "expires", "signature"),
+    *("sentry_client", "bundle_version", "bundle_short_version", "product", "version"),
+    *("id", "log_id", "date", "after"),
 )
 _MANY = settings(
     max_examples=150,
@@ -63,9 +71,12 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
     assert request("POST", "/reports", filed).status == 201
     archived = posted(archive([("trace.log", b"x")]), appid=app.app_id)
     drain(services)
+    services.exports.start(report)
     (added,) = services.symbols.add(SYM, app_id=None, filename="App.sym")
+    place = services.symbol_uploads.open(app.app_id)
+    services.symbol_uploads.put(app.app_id, place, SYM)
     yield {
-        "project": "p",
+        "project": f"p {app.app_id} {app.number}",
         "report_id": "known",
         "other_id": "known",
         "threshold": "4.0",
@@ -75,8 +86,13 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "symbol_id": str(added.file.file_id),
         "version_id": str(report.version_id),
         "group_id": str(report.group_id),
+        "crash_identifier": str(report.group_id),
+        "job_id": f"{job_id('export', report_id)} {job_id('occurrences', report.group_id)}",
         "upload_id": services.uploads.begin(app.app_id, None, {}).upload_id,
         "action": "uploads:create",
+        "debug_file": added.file.debug_file,
+        "build": f"{added.file.debug_id}:checkStatus",
+        "upload": f"{place} {place}:complete",
         "token": services.accounts.create_token("admin"),
     }
     accepted = drain(services)  # and what was accepted can be processed, or is a dead letter
@@ -119,17 +135,31 @@ def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
     packed, packed_type = multipart({"appid": "a"}, {"upload_file_minidump": archive()})
     symbols, symbols_type = multipart({"appid": ""}, {"file": SYM})
     details, details_type = multipart({"summary": "s", "description": "d"})
+    mapping, mapping_type = multipart(
+        {"bundle_version": "1"}, {"dsym": b"a.B -> a.a:\n    int f -> a\n", "symbol_file": SYM}
+    )
+    sentry, sentry_type = multipart(
+        {"sentry[release]": "a@1", "sentry": "{}"},
+        {"upload_file_minidump": DUMP, "__sentry-event": b"\x81\xa7release\xa3a@1"},
+    )
     kinds = [
         (dump, dump_type),
         (packed, packed_type),
         (symbols, symbols_type),
         (details, details_type),
+        (mapping, mapping_type),
+        (sentry, sentry_type),
+        (SYM, {"Content-Type": "application/octet-stream"}),
+        (DUMP, {"Content-Type": "application/x-dmp"}),
+        (_COMPLETE, {"Content-Type": "application/son"}),
+        (_UPLOAD, {"Content-Type": "application/json"}),
         (form, form_type),
         (raw, raw_type),
         (posted, posted_type),
         (_XML, {"Content-Type": "application/xml"}),
         (b"raw=x&userID=%FF", {"Content-Type": "application/x-www-form-urlencoded"}),
         (b'{"a": 1}', {"Content-Type": "application/json"}),
+        (b'{"email": "jo@x", "password": "open sesame"}', {"Content-Type": "application/json"}),
         (_REPORTS, {"Content-Type": "application/json"}),
         (_REPORTS[1:-1], {"Content-Type": "application/json"}),
     ]
@@ -140,6 +170,7 @@ def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
         st.tuples(st.binary(max_size=300), st.builds(dict, st.just({}))),
         st.tuples(st.binary(max_size=100), wild_text().map(lambda text: {"Content-Type": text})),
         sound.map(lambda kind: (gzip.compress(kind[0]), kind[1] | {"Content-Encoding": "gzip"})),
+        sound.map(lambda kind: (gzip.compress(kind[0]), kind[1])),
         sound.map(lambda kind: (gzip.compress(kind[0])[:-9], {"Content-Encoding": "gzip"})),
     )
 
@@ -164,9 +195,45 @@ def test_no_request_to_any_route_makes_a_500(known: dict[str, str], data: st.Dat
     body, headers = data.draw(bodies())
     tokens = [{}, {"X-HockeyAppToken": known["token"]}, {"Authorization": "Bearer x"}]
     tokens += [basic("", known["token"]), basic("jo@x", "open sesame")]
+    if data.draw(st.booleans()):
+        query["key"] = data.draw(st.sampled_from([known["token"], "x", "%C3%BF", ""]))
     tokens += [{"X-HockeyAppToken": "ÿ\0"}, {"Authorization": "Basic é"}, {"Accept": "*/*"}]
     headers |= data.draw(st.sampled_from(tokens))
     path += "?" + "&".join(f"{name}={value}" for name, value in query.items())
     wire_path = path.encode("utf-8", "replace").decode("latin-1")
     answer = request(method, wire_path, body, headers, chunked=data.draw(st.booleans()))
+    assert answer.status < 500, answer.body
+
+
+@_MANY
+@given(data=st.data())
+def test_nothing_sent_to_a_signed_link_makes_a_500(
+    services: Services, app: App, data: st.DataObject
+) -> None:
+    blobs = services.blobs
+    assert isinstance(blobs, EmbeddedBlobs)
+    served = WsgiApp(application, 1000, SignedLinks(blobs))
+    form = services.uploads.begin(app.app_id, 1000, {}).form
+    fields = dict(form.fields)
+    for name in data.draw(st.lists(st.sampled_from(sorted(fields)), max_size=1)):
+        fields[name] = data.draw(numbers() | st.text(max_size=9))
+    body, headers = multipart(fields, {"file": DUMP})
+    body = data.draw(st.just(body) | damaged(body) | st.binary(max_size=200))
+    blobs.put("raw/any", b"x")
+    link = blobs.signed_download("raw/any", expires_in_s=60, filename="a\r\nX: y")
+    query = data.draw(st.just(link.partition("?")[2]) | wild_text())
+    method, path = data.draw(
+        st.sampled_from(
+            [("POST", form.url), ("GET", "/blobs/download"), ("HEAD", "/blobs/download"),
+             ("PUT", form.url), ("GET", "/blobs/x/../y"), ("POST", "/blobs/download")]
+        )
+    )  # fmt: skip
+    answer = request(
+        method,
+        f"{path}?{query}",
+        body,
+        data.draw(st.sampled_from([headers, {}, {"Content-Type": "multipart/form-data"}])),
+        chunked=data.draw(st.booleans()),
+        application=served,
+    )
     assert answer.status < 500, answer.body

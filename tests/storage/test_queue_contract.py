@@ -101,6 +101,20 @@ def test_a_released_message_comes_back_after_its_delay(store: Store, clock: Cloc
     assert bodies(queue.receive()) == ["again"]
 
 
+def test_the_depth_counts_what_waits_and_what_is_in_work_but_nothing_sent_for_later(
+    store: Store, clock: Clock
+) -> None:
+    store.queue.send("in work")
+    store.queue.send("waits")
+    store.queue.send("later", delay_s=1)
+    (message,) = store.queue.receive(1)
+    assert store.queue.depth() == 2
+    store.queue.release(message, delay_s=60)
+    assert store.queue.depth() == 2
+    let_pass(store, clock, 1)
+    assert store.queue.depth() == 3
+
+
 def test_a_delayed_message_is_not_received_before_its_time(store: Store, clock: Clock) -> None:
     store.queue.send("later", delay_s=1)
     assert not store.queue.receive()

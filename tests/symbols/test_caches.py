@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from chalicelib.errors import FormatError
-from chalicelib.symbols import debug_file
+from chalicelib.symbols import debug_file, unwind_records
 from chalicelib.symbols.demangling import MAX_NAME_CHARS, demangle
 from chalicelib.symbols.module_symbols import Caches, open_symbols
-from chalicelib.symbols.unwind_cache import UnwindCache
+from chalicelib.symbols.unwind_cache import UnwindCache, join_rules
+from chalicelib.symbols.unwind_records import MAX_SET_CHARS
 from tests.symbols.samples import APP_SYM, LIB_SYM
 
 
@@ -81,3 +82,20 @@ def test_names_are_readable(mangled: str, readable: str) -> None:
 def test_a_name_has_a_bound() -> None:
     for name in ("x" * 100_000, "_Z" + "P" * 100_000, "?" + "?$" * 2000):
         assert len(demangle(name)) <= MAX_NAME_CHARS
+
+
+def test_rows_that_each_add_a_rule_take_no_more_room_than_rules_of_programs() -> None:
+    rows = b"".join(b"STACK CFI %x r%d: %d\n" % (0x3001 + n, n, n) for n in range(20_000))
+    first = b"STACK CFI INIT 3000 10000 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n"
+    built = unwind_records.build(first + rows)
+    assert len(built) < 1_000_000  # and not some 3 GB
+    rules = UnwindCache(built).rules(0xFFFF)
+    assert rules and rules[".cfa"] == "$rsp 8 +" and rules["r99"] == "99"
+    assert len(join_rules(rules)) <= MAX_SET_CHARS
+
+
+def test_more_different_rules_than_any_program_has_are_refused() -> None:
+    rule = b".cfa: $rsp 8 + .ra: .cfa -8 + ^ r1: " + b"1 + " * 450
+    rows = b"".join(b"STACK CFI INIT %x 1 %b%d\n" % (n, rule, n) for n in range(20_000))
+    with pytest.raises(FormatError, match="more different rules"):
+        unwind_records.build(rows)

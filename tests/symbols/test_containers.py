@@ -51,6 +51,25 @@ def test_all_members_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> N
         list(members(zipped({"a.sym": APP_SYM, "b.sym": LIB_SYM}), "x.zip"))
 
 
+def test_a_member_cannot_say_itself_how_much_it_may_inflate_to() -> None:
+    raw = bytearray(zipped({"a.sym": b"MODULE Linux x86 1 a\n" + bytes(40_000_000)}))
+    for mark, place in ((b"PK\x01\x02", 20), (b"PK\x03\x04", 18)):
+        begin = raw.index(mark) + place
+        raw[begin : begin + 4] = (0x7FFF_FFFF).to_bytes(4, "little")  # its compressed size
+    with pytest.raises(FormatError, match="it ends early"):
+        list(members(bytes(raw), "x.zip"))
+
+
+def test_more_debug_files_than_are_read_at_once_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(containers, "MAX_DEBUG_FILES", 3)
+    files = {f"{number}.sym": APP_SYM for number in range(3)} | {"note.txt": b"x"}
+    assert len(list(members(zipped(files), "x.zip"))) == 3
+    with pytest.raises(FormatError, match="send it in parts"):
+        list(members(zipped({**files, "b.sym": LIB_SYM}), "x.zip"))
+
+
 def test_a_zip_has_a_bound_on_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "MAX_MEMBERS", 3)
     with pytest.raises(FormatError, match="3 members"):

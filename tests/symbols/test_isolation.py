@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,6 +28,26 @@ def test_a_file_that_cannot_be_read_is_told_with_its_reason() -> None:
 def test_a_process_that_breaks_off_is_a_damaged_file() -> None:
     with pytest.raises(FormatError, match="damaged"):
         list(isolation.read(LIB_SYM, "x", Limits(memory_bytes=16_000_000)))
+
+
+def test_the_process_sees_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(
+        isolation,
+        "_START",
+        "import os, pathlib, sys; "
+        "pathlib.Path(sys.argv[1], 'refused').write_text(' '.join(sorted(os.environ)))",
+    )
+    with pytest.raises(FormatError) as refused:
+        list(isolation.read(APP_SYM, "a.sym"))
+    assert "PYTHONPATH" in str(refused.value)
+    assert "AWS" not in str(refused.value)
+
+
+def test_threads_of_a_server_read_files_side_by_side() -> None:
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda _: list(isolation.read(APP_SYM, "a.sym")), range(6)))
+    assert found == [debug_file.read(APP_SYM, "a.sym")] * 6
 
 
 def test_a_file_that_takes_too_long_is_refused() -> None:

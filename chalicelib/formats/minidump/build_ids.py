@@ -8,6 +8,7 @@ and code_identifier): 32 upper-case hex digits and the age in lower-case hex.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from chalicelib.formats.minidump.limits import MAX_NAME_CHARS
 _PDB70 = Struct("<4s16sI")
 _PDB20 = Struct("<4s3I")
 _MISC = Struct("<2IB3x")
+_MAX_RECORD_BYTES = 24 + MAX_NAME_CHARS
 _MAX_BUILD_ID_BYTES = 64  # a SHA-1 has 20; ld allows any, nobody uses more than a SHA-512
 
 
@@ -32,7 +34,12 @@ class BuildId:
 
 def from_code_view(record: memoryview, code_file: str) -> BuildId | None:
     """What a CodeView record says; None when it is of a kind that names no build."""
-    signature = bytes(record[:4])
+    return _from_code_view(bytes(record[:_MAX_RECORD_BYTES]), code_file)
+
+
+@lru_cache(maxsize=4096)  # the dumps of an app have the same modules again and again
+def _from_code_view(record: bytes, code_file: str) -> BuildId | None:
+    signature = record[:4]
     if signature == b"RSDS" and len(record) > _PDB70.size:
         _, guid, age = _PDB70.unpack_from(record)
         return BuildId(_path(record[_PDB70.size :]), _debug_id(guid, age))
@@ -70,5 +77,5 @@ def _debug_id(guid: bytes, age: int) -> str:
     return f"{UUID(bytes_le=guid).hex.upper()}{age:x}"
 
 
-def _path(text: memoryview) -> str:
+def _path(text: bytes) -> str:
     return decode_utf8(text[:MAX_NAME_CHARS])

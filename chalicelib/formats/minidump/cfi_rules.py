@@ -20,8 +20,8 @@ def caller(
     """The caller's registers by the rules at its address; None when they do not give both the
     instruction pointer and the stack pointer.
 
-    A register whose rule fails is unknown; one without a rule, that the
-    calling convention keeps, is as it was.
+    A register that the calling convention keeps is as it was where it has no
+    rule, or one that cannot be evaluated.
     """
     frame_rule, return_rule = rules.get(".cfa"), rules.get(".ra")
     if not frame_rule or not return_rule:
@@ -42,17 +42,19 @@ def caller(
         return None
     found: dict[str, int] = {}
     for name in machine.kept:
-        if name not in rules and name in state.known:
+        if name in state.known:
             found[name] = names[name]
     for rule_name, expression in rules.items():
         name = rule_name
         if name not in machine.known:
             name = machine.renamed.get(rule_name, "")
-        if name:
-            try:
-                found[name] = value_of(expression, names, stack)
-            except PostfixError:
-                found.pop(name, None)
+        if not name:
+            continue
+        try:
+            value = value_of(expression, names, stack)
+        except PostfixError:
+            continue
+        found[name] = value
     found.setdefault(machine.sp, frame_address)
     found.setdefault(machine.ip, return_address)
     # On amd64 such rules are not believed; elsewhere they mark the end of the stack.

@@ -96,6 +96,6 @@ def decode_utf16(text: memoryview) -> str:
     return bytes(text).decode("utf-16-le", "replace").partition("\0")[0]
 
 
-def decode_utf8(text: memoryview) -> str:
+def decode_utf8(text: bytes | memoryview) -> str:
     """UTF-8 up to its first NUL; what is no UTF-8 becomes U+FFFD."""
     return bytes(text).decode("utf-8", "replace").partition("\0")[0]

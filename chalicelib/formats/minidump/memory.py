@@ -5,6 +5,7 @@ Format: MINIDUMP_MEMORY_LIST, MINIDUMP_MEMORY64_LIST, MINIDUMP_MEMORY_INFO_LIST.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from struct import Struct
 
@@ -84,13 +85,41 @@ def without_overlaps(ranges: Iterable[MemoryRange]) -> list[MemoryRange]:
     kept: list[MemoryRange] = []
     end = 0
     for entry in ordered:
-        if entry.end <= end:
-            continue
-        if entry.start < end:
-            entry = MemoryRange(end, entry.data[end - entry.start :])  # noqa: PLW2901
-        kept.append(entry)
-        end = entry.end
+        beyond = entry.end
+        if beyond > end:
+            kept.append(entry if entry.start >= end else _part(entry, end, beyond))
+            end = beyond
     return kept
+
+
+def around(stacks: Iterable[MemoryRange], others: Iterable[MemoryRange]) -> list[MemoryRange]:
+    """The stacks, and of the other ranges what lies around them.
+
+    Windows lists a little memory about the instruction pointer too; where code runs on a stack,
+    that lies across it, and must not take the stack's beginning away.
+    """
+    whole = without_overlaps(stacks)
+    starts = [stack.start for stack in whole]
+    ends = [stack.end for stack in whole]
+    found = list(whole)
+    for entry in without_overlaps(others):
+        begin, end = entry.start, entry.end
+        place = bisect_right(ends, begin)  # the first stack that ends behind it
+        if place == len(whole) or starts[place] >= end:
+            found.append(entry)
+            continue
+        while place < len(whole) and starts[place] < end:
+            if begin < starts[place]:
+                found.append(_part(entry, begin, starts[place]))
+            begin = ends[place]
+            place += 1
+        if begin < end:
+            found.append(_part(entry, begin, end))
+    return found
+
+
+def _part(entry: MemoryRange, begin: int, end: int) -> MemoryRange:
+    return MemoryRange(begin, entry.data[begin - entry.start : end - entry.start])
 
 
 def read_memory_info(dump: DumpBytes, stream: Stream, notes: Notes) -> tuple[MemoryMapping, ...]:

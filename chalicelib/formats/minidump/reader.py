@@ -37,10 +37,10 @@ from chalicelib.formats.minidump.linux import (
 )
 from chalicelib.formats.minidump.mac_crash_info import read_mac_crash_info
 from chalicelib.formats.minidump.memory import (
+    around,
     read_memory_64_list,
     read_memory_info,
     read_memory_list,
-    without_overlaps,
 )
 from chalicelib.formats.minidump.module_map import without_duplicates
 from chalicelib.formats.minidump.modules import read_modules, read_unloaded_modules
@@ -193,7 +193,7 @@ class _Reader:
         stacks = [thread.stack for thread in threads if thread.stack]
         listed = self._read(Kind.MEMORY_LIST, lambda at: read_memory_list(dump, at, notes))
         full = self._read(Kind.MEMORY_64_LIST, lambda at: read_memory_64_list(dump, at, notes))
-        return Memory(without_overlaps([*stacks, *(listed or ()), *(full or ())]))
+        return Memory(around(stacks, [*(listed or ()), *(full or ())]))
 
 
 def _cpu_of(exception: ExceptionRecord | None, threads: Sequence[RawThread]) -> Cpu:

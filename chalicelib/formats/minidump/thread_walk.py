@@ -74,6 +74,7 @@ class ThreadWalk:
             self.lacking = _lacking(states)
         return Thread(
             number=number,
+            thread_id=thread.thread_id,
             name=thread.name or None,
             crashed=is_crashed,
             frames=self._frames.of(states, machine) if machine else (),

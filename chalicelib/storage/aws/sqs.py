@@ -82,7 +82,6 @@ class SqsQueue:
             AttributeNames=[
                 "ApproximateNumberOfMessages",
                 "ApproximateNumberOfMessagesNotVisible",
-                "ApproximateNumberOfMessagesDelayed",
             ],
         )
         return sum(int(count) for count in answer["Attributes"].values())

@@ -25,6 +25,9 @@ _SEND = "INSERT INTO messages (queue, visible_at, body) VALUES (?, ?, ?)"
 _ANY = "SELECT 1 FROM messages WHERE queue = ? AND visible_at <= ? LIMIT 1"
 _WAITING = """SELECT id, body, deliveries FROM messages WHERE queue = ? AND visible_at <= ?
 ORDER BY visible_at, id LIMIT ?"""
+# Hidden and never delivered: sent for later.
+_DEPTH = """SELECT count(*) FROM messages WHERE queue = ?
+AND (visible_at <= ? OR deliveries > 0)"""
 _DELIVER = "UPDATE messages SET visible_at = ?, deliveries = deliveries + 1 WHERE id = ?"
 _BURY = "UPDATE messages SET queue = ?, visible_at = ?, deliveries = 0 WHERE id = ?"
 _ACK = "DELETE FROM messages WHERE id = ? AND queue = ? AND deliveries = ?"
@@ -89,9 +92,7 @@ class SqliteQueue:
             connection.execute(_RELEASE, (self._clock() + delay_s, *receipt))
 
     def depth(self) -> int:
-        row = self._database.reader().execute(
-            "SELECT count(*) FROM messages WHERE queue = ?", (self._name,)
-        )
+        row = self._database.reader().execute(_DEPTH, (self._name, self._clock()))
         return int(row.fetchone()[0])
 
     @property

@@ -65,7 +65,8 @@ class Case:
     def symbol_file(self) -> str | None:
         if self.symbols is None:
             return None
-        return "\n".join((f"MODULE Linux x86_64 {DEBUG_ID} game", *self.symbols, ""))
+        system = "windows x86" if self.cpu == "x86" else "Linux x86_64"
+        return "\n".join((f"MODULE {system} {DEBUG_ID} game", *self.symbols, ""))
 
     def report(self, folder: Path) -> Report:
         text = self.symbol_file()

@@ -45,6 +45,21 @@ def test_the_stack_of_a_full_dump_is_found_among_its_memory() -> None:
     assert (thread.stack_start, thread.stack_size) == (0x7000, 0x2000)
 
 
+def test_memory_that_lies_across_the_beginning_of_a_stack_takes_nothing_from_it() -> None:
+    """As Windows writes a crash in code that runs on the stack: 128 bytes before and behind the
+    instruction pointer are in the memory list too."""
+    stack = struct.pack("<32Q", *range(32))
+    around_ip = bytes(0x80) + stack[:0x80]
+    builder = MinidumpBuilder("windows").thread(1, {"rsp": 0x8000, "rip": 0x8000}, stack=stack)
+    dump = read(builder.memory(0x7F80, around_ip).memory(0x80F0, stack[-16:] + b"beyond  ").build())
+    thread = dump.threads[0]
+    found = dump.memory.range_at(thread.stack_start)
+    assert found == MemoryRange(0x8000, memoryview(stack))
+    assert thread.stack_size == len(stack)
+    assert dump.memory.range_at(0x7FFF) == MemoryRange(0x7F80, memoryview(bytes(0x80)))
+    assert dump.memory.range_at(0x8100) == MemoryRange(0x8100, memoryview(b"beyond  "))
+
+
 def test_a_stack_without_a_start_is_found_by_the_stack_pointer() -> None:
     builder = MinidumpBuilder().thread(1, {"rsp": 0x8010}, stack_start=0)
     thread = read(builder.memory(0x8000, bytes(64)).build()).threads[0]
