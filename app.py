@@ -8,6 +8,7 @@ from chalicelib.handlers import (
     hockeyapp,
     hockeyapp_crashes,
     hockeyapp_histograms,
+    hockeyapp_search,
     hockeyapp_triage,
     omaha,
     omaha_symbols,
@@ -25,6 +26,7 @@ app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
 app.register_blueprint(hockeyapp_crashes.routes)
 app.register_blueprint(hockeyapp_histograms.routes)
+app.register_blueprint(hockeyapp_search.routes)
 app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)

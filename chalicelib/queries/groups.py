@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -96,6 +97,13 @@ class GroupQueries:
         groups |= self._groups(i for i, _ in page.entries if i not in groups)
         shown = [groups[i] for i, _ in page.entries if i in groups]
         return Listing(tuple(self._shown(shown, pending)), page.total, paging)
+
+    def every(self, app_id: str, version: Version | None = None) -> tuple[CountedGroup, ...]:
+        """All groups of the app, or of one of its versions, the latest first."""
+        everything = Paging(1, sys.maxsize)
+        if version is None:
+            return self.of_app(app_id, everything, "last_crash_at", True).entries
+        return self.of_version(version, everything, "last_crash_at", True).entries
 
     def group_in_version(self, version: Version, group_id: int) -> CountedGroup:
         """The part of a group that crashed in one version; `NotFound` where there is none."""
