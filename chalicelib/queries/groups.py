@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -72,13 +73,24 @@ class GroupQueries:
         return Group.from_item(item)
 
     def of_app(
-        self, app_id: str, paging: Paging, sort: Sort, descending: bool
+        self,
+        app_id: str,
+        paging: Paging,
+        sort: Sort,
+        descending: bool,
+        *,
+        symbolicated: bool = False,
     ) -> Listing[CountedGroup]:
-        """A page of the app's groups."""
-        return self._counts.unfolded(app_id, lambda: self._of_app(app_id, paging, sort, descending))
+        """A page of the app's groups; with `symbolicated` of those only whose crash has a name.
+
+        That looks at every group without a class to tell how many are left out.
+        """
+        return self._counts.unfolded(
+            app_id, lambda: self._of_app(app_id, paging, sort, descending, symbolicated)
+        )
 
     def _of_app(
-        self, app_id: str, paging: Paging, sort: Sort, descending: bool
+        self, app_id: str, paging: Paging, sort: Sort, descending: bool, symbolicated: bool
     ) -> Listing[CountedGroup]:
         waiting = self._counts.pending(app_id)
         rows = _by_group(waiting.rows)
@@ -92,6 +104,7 @@ class GroupQueries:
             sort,
             descending,
             paging,
+            without=self._order.nameless(app_id) if symbolicated else (),
         )
         groups |= {i: Group.from_item(item) for i, item in page.entries if item is not None}
         groups |= self._groups(i for i, _ in page.entries if i not in groups)
@@ -119,21 +132,34 @@ class GroupQueries:
         return self._parts(version.version_id, [group_id], mine).get(group_id)
 
     def of_version(
-        self, version: Version, paging: Paging, sort: Sort, descending: bool
+        self,
+        version: Version,
+        paging: Paging,
+        sort: Sort,
+        descending: bool,
+        *,
+        symbolicated: bool = False,
     ) -> Listing[CountedGroup]:
         """A page of the groups that crashed in a version, with what they have of it."""
         return self._counts.unfolded(
-            version.app_id, lambda: self._of_version(version, paging, sort, descending)
+            version.app_id,
+            lambda: self._of_version(version, paging, sort, descending, symbolicated),
         )
 
     def _of_version(
-        self, version: Version, paging: Paging, sort: Sort, descending: bool
+        self, version: Version, paging: Paging, sort: Sort, descending: bool, symbolicated: bool
     ) -> Listing[CountedGroup]:
         waiting = self._counts.pending(version.app_id).of_version(version.version_id)
         rows = _by_group(waiting)
         stored = self._parts(version.version_id, rows, {})
         parts = self._parts(version.version_id, rows, rows)
         totals = self._table.get(keys.totals(keys.version_partition(version.version_id))) or {}
+        without: set[int] = set()
+        if symbolicated:
+            nameless = self._order.nameless(version.app_id)
+            without = nameless & (
+                parts.keys() | self._parts(version.version_id, nameless, {}).keys()
+            )
         page = self._order.page(
             group_order.of_version(version.app_id, version.version_id),
             cast(int, totals.get("groups", 0)) + len(parts) - len(stored),
@@ -141,6 +167,7 @@ class GroupQueries:
             sort,
             descending,
             paging,
+            without,
         )
         found = {i: GroupVersion.from_item(item) for i, item in page.entries if item is not None}
         unread = [i for i, _ in page.entries if i not in found and i not in parts]
@@ -194,6 +221,28 @@ class GroupQueries:
         items = query_all(self._table, keys.version(app_id, "", "").pk)
         versions = [Version.from_item(item) for item in items]
         return sorted(versions, key=lambda version: version.version_id, reverse=True)
+
+    def crashes_by_version(self, app_id: str) -> list[tuple[Version, int]]:
+        """How many crashes each version of an app has, the newest first.
+
+        Reads the app's versions and an item of each.
+        """
+        return self._counts.unfolded(app_id, lambda: self._crashes_by_version(app_id))
+
+    def _crashes_by_version(self, app_id: str) -> list[tuple[Version, int]]:
+        pending = Counter[int]()
+        for row in self._counts.pending(app_id).rows:
+            pending[row.version_id] += row.reports
+        versions = self.versions(app_id)
+        places = [keys.totals(keys.version_partition(v.version_id)) for v in versions]
+        totals = get_all(self._table, places)
+        return [
+            (
+                version,
+                cast(int, totals.get(place, {}).get("total", 0)) + pending[version.version_id],
+            )
+            for version, place in zip(versions, places, strict=True)
+        ]
 
     def version(self, app_id: str, version_id: int) -> Version:
         item = self._table.get(keys.version_by_id(version_id))
