@@ -6,7 +6,9 @@ from chalicelib.handlers import (
     crash_details,
     followanalytics,
     hockeyapp,
+    hockeyapp_crashes,
     hockeyapp_histograms,
+    hockeyapp_search,
     hockeyapp_triage,
     omaha,
     omaha_symbols,
@@ -22,7 +24,9 @@ from chalicelib.handlers.application import Application
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(hockeyapp_crashes.routes)
 app.register_blueprint(hockeyapp_histograms.routes)
+app.register_blueprint(hockeyapp_search.routes)
 app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)

@@ -36,7 +36,7 @@ _MAX_LACKING = 8  # builds that a stack is noted under: those of its innermost f
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
 _MAX_INFLATED_POSTED_BYTES = 500_000  # what a search reads of one report
-_MAX_NAME_CHARS = 255  # HockeyApp's limit for user and contact, ours for every name
+MAX_NAME_CHARS = 255  # HockeyApp's limit for user and contact, ours for every name
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,5 +372,5 @@ def _reason_of(report: Report) -> str | None:
     return f"{kind}: {reason}"
 
 
-def _cut(text: str | None, limit: int = _MAX_NAME_CHARS) -> str | None:
+def _cut(text: str | None, limit: int = MAX_NAME_CHARS) -> str | None:
     return text[:limit] if text else None

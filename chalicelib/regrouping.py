@@ -211,6 +211,8 @@ def _renamed(group: Group, changed: Group) -> list[Operation]:
     before, after = group.by_class(), changed.by_class()
     if before == after:
         return []
+    if before["sk"] == after["sk"]:
+        return [Put(after)]
     return [Delete(Key(str(before["pk"]), str(before["sk"]))), Put(after)]
 
 

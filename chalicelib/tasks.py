@@ -58,6 +58,14 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishDeletion:
+    """Delete what is left of crashes whose deletion was begun, and settle their groups."""
+
+    app_id: str
+    report_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportReport:
     """Write the file of a report's export."""
 
@@ -65,13 +73,14 @@ class ExportReport:
 
 
 SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
-Task: TypeAlias = Union[SymbolTask, ExportReport]
+Task: TypeAlias = Union[SymbolTask, FinishDeletion, ExportReport]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
     "mapping_arrived": MappingArrived,
     "read_anew": ReadAnew,
     "settle": Settle,
+    "finish_deletion": FinishDeletion,
     "export_report": ExportReport,
 }
 

@@ -16,7 +16,7 @@ from chalicelib.records import DeadLetter
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.events import Created, created_objects
 from chalicelib.storage.ports import BlobNotFound, Message, Put
-from chalicelib.tasks import ExportReport, Task
+from chalicelib.tasks import ExportReport, FinishDeletion, Settle, Task
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +106,9 @@ class Worker:
     def _run(self, task: Task) -> None:
         if isinstance(task, ExportReport):
             self._services.exports.run(task.report_id)
+        elif isinstance(task, FinishDeletion):
+            self._services.deletion.finish(task.app_id, task.report_ids)
+            self._resymbolication.run(Settle(task.app_id))
         else:
             self._resymbolication.run(task)
 
