@@ -84,6 +84,7 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "bucket_id": "known",
         "app_id": app.app_id,
         "crash_id": f"{report_id} {archived}",  # one or the other
+        "name": "archive attachment0",
         "symbol_id": str(added.file.file_id),
         "version_id": str(report.version_id),
         "group_id": str(report.group_id),
