@@ -283,7 +283,7 @@ def _authorised(app_id: str, scope: Scope, request: Incoming | None = None) -> t
 
 def _order(request: Incoming) -> tuple[Sort, bool]:
     sort = shape.choice(request, "sort", _SORTS)
-    return sort, shape.choice(request, "order", ("desc", "asc")) == "desc"
+    return sort, shape.choice(request, "order", ("asc", "desc")) == "desc"
 
 
 def _symbolicated(request: Incoming) -> bool:

@@ -52,6 +52,7 @@ _PARAMETERS = (
     *("page", "per_page", "sort", "order", "format", "q", "symbolicated"),
     *("since", "until", "from", "size"),
     *("page_size", "comment", "expires", "signature"),
+    *("query", "start_date", "end_date", "status", "ticket_url", "text", "symbolication"),
     *("sentry_client", "bundle_version", "bundle_short_version", "product", "version"),
     *("id", "log_id", "date", "after"),
 )
@@ -90,6 +91,7 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "group_id": str(report.group_id),
         "crash_identifier": str(report.group_id),
         "job_id": f"{job_id('export', report_id)} {job_id('occurrences', report.group_id)}",
+        "name": "attachment0",
         "upload_id": services.uploads.begin(app.app_id, None, {}).upload_id,
         "action": "uploads:create",
         "debug_file": added.file.debug_file,
