@@ -91,7 +91,6 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "group_id": str(report.group_id),
         "crash_identifier": str(report.group_id),
         "job_id": f"{job_id('export', report_id)} {job_id('occurrences', report.group_id)}",
-        "name": "attachment0",
         "upload_id": services.uploads.begin(app.app_id, None, {}).upload_id,
         "action": "uploads:create",
         "debug_file": added.file.debug_file,
