@@ -23,7 +23,7 @@ from chalicelib.recount import recount_app
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.ports import Key, Update, query_all
-from chalicelib.tasks import SymbolsArrived
+from chalicelib.tasks import MAX_DELAY_S, SymbolsArrived, encode
 from chalicelib.worker import Worker
 
 GAME, ENGINE = "A" * 32 + "0", "B" * 32 + "0"
@@ -257,3 +257,11 @@ def test_an_id_finds_its_stacks_however_it_is_written(
     reader.symbols[written] = {16: "Game::load", 32: "Game::run"}
     arrive(services, app, kept_as)
     assert set(groups(services, app)) == {"Game::load"}
+
+
+def test_a_task_that_is_given_up_is_tried_again_later(services: Services, time: Clock) -> None:
+    body = encode(SymbolsArrived(GAME, None))
+    services.queue.dead_letters.send(body)
+    Worker(services).drain()
+    time.now += MAX_DELAY_S + 1
+    assert [message.body for message in services.queue.receive()] == [body]

@@ -16,7 +16,6 @@ from chalicelib.payload import Payload
 from chalicelib.processing import Outcome
 from chalicelib.records import App
 from chalicelib.storage.events import object_created
-from chalicelib.tasks import SymbolsArrived, encode
 from chalicelib.worker import BATCH, Worker
 from tests.crashes import android_log, receive
 
@@ -181,11 +180,3 @@ def test_a_posted_crash_is_visible_within_a_tenth_of_a_second(services: Services
         stopping.set()
         thread.join()
     assert sorted(waits)[2] < 0.1
-
-
-def test_a_task_that_is_given_up_is_tried_again_later(services: Services) -> None:
-    body = encode(SymbolsArrived("A" * 32 + "0", None))
-    services.queue.dead_letters.send(body)
-    Worker(services).drain()
-    assert services.queue.dead_letters.depth() == 0
-    assert services.queue.depth() == 1  # to come in a quarter of an hour
