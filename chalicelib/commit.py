@@ -45,6 +45,7 @@ class Crash:
 
     report_id: int
     received: Payload
+    companions: Companions
     report: Report
     app: App
     stack: Stack
@@ -298,7 +299,7 @@ def _posted(crash: Crash) -> PostedJson | None:
 
 def _sent(crash: Crash) -> Sent:
     """What came with a minidump, as lists of crashes show it."""
-    came = Companions.of_payload(crash.received)
+    came = crash.companions
     told = json.dumps(dict(came.annotations), ensure_ascii=False, separators=(",", ":"))
     deflated = zlib.compress(told.encode("utf-8", "replace"), 6)
     return Sent(

@@ -33,6 +33,7 @@ from chalicelib.storage.ports import (
     Update,
     Value,
 )
+from chalicelib.symbols.source import SymbolsAway
 
 _MAX_ATTEMPTS = 10  # to move one report, or settle one group, while others write to it
 
@@ -67,6 +68,8 @@ class Regrouping:
         try:
             received = self._services.crashes.payload(stored.report_id)
             report = self._services.reader.crash(received)
+        except SymbolsAway:
+            raise
         except Exception as error:
             raise Unreadable(f"report {stored.report_id} cannot be read: {error}") from error
         database_id = stored.database_id or str(stored.report_id)
