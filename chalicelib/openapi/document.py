@@ -22,12 +22,12 @@ _ABOUT = "\n\n".join(
     [
         "Takes crashes from the SDKs and uploaders that apps already ship, puts those that share a "
         "cause into one bucket, and answers the APIs that came with them.",
-        "Uploading a crash needs no credentials. Elsewhere a token (of `crashbucket token create`, or "
-        "of a sign-in) is good at every API and in either header: `X-HockeyAppToken: TOKEN`, "
+        "Uploading a crash needs no credentials. Elsewhere a token (of `crashbucket token create`, "
+        "or of a sign-in) is good at every API and in either header: `X-HockeyAppToken: TOKEN`, "
         "`Authorization: Bearer TOKEN`, `Authorization: Token TOKEN`.",
         "A slash at the end of a path does not matter. `HEAD` is answered wherever `GET` is by the "
-        "embedded server, and `OPTIONS` where a browser may ask from another site. Bodies may be sent "
-        "with `Content-Encoding: gzip` or `deflate`.",
+        "embedded server, and `OPTIONS` where a browser may ask from another site. Bodies may be "
+        "sent with `Content-Encoding: gzip` or `deflate`.",
     ]
 )
 

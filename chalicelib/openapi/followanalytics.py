@@ -34,7 +34,6 @@ from chalicelib.openapi.declared import (
     words,
 )
 from chalicelib.openapi.security import NOBODY, TOKEN_OR_BASIC
-from chalicelib.openapi.shared_shapes import BAD_GATEWAY_REQUEST
 
 _LOADING = array(FLAG, minItems=1, maxItems=1)
 _OCCURRENCE_EXAMPLE = {
@@ -173,7 +172,7 @@ DOOR = Door(
             {
                 200: Answer("The file", {BYTES: FILE}),
                 302: Answer("To the store, for what is large", headers={"Location": "A link"}),
-                400: BAD_GATEWAY_REQUEST,
+                400: _WRONG[400],
                 403: json("The link was changed, or has expired", _ERROR),
                 404: json("The file is gone", _ERROR),
                 413: _WRONG[413],

@@ -37,13 +37,11 @@ SCHEMES: Mapping[str, Mapping[str, Any]] = {
 # The first of each is what the page's examples show.
 TOKEN: Security = ("HockeyAppToken", "Bearer", "Token")
 TOKEN_OR_BASIC: Security = ("Token", "HockeyAppToken", "Bearer", "Basic")
-BASIC_OR_  # The first of each is what the page's examples show.
-TOKEN: Security = ("Basic", *TOKEN)
+BASIC_OR_TOKEN: Security = ("Basic", *TOKEN)
 TOKEN_OR_KEY: Security = (*TOKEN, "Basic", "Key")
 NOBODY: Security = ()
 """None is asked for."""
-MAYBE_  # The first of each is what the page's examples show.
-TOKEN: Security = ("", *TOKEN)
+MAYBE_TOKEN: Security = ("", *TOKEN)
 """By the settings, or by what is asked for, it goes without."""
 
 
