@@ -9,13 +9,13 @@ from typing import Any
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.handlers.common import services
+from chalicelib.handlers.common import ANY_TYPE, services
 from chalicelib.handlers.public_url import public_url
 
 routes = Blueprint(__name__)
 
 
-@routes.route("/openapi.json", methods=["GET"], cors=True)
+@routes.route("/openapi.json", methods=["GET"], content_types=ANY_TYPE, cors=True)
 def openapi() -> Response:
     """This document, with the URL that the request came by as its server."""
     body = json.dumps(_described(), ensure_ascii=False)
@@ -26,7 +26,7 @@ def openapi() -> Response:
     )
 
 
-@routes.route("/docs", methods=["GET"])
+@routes.route("/docs", methods=["GET"], content_types=ANY_TYPE)
 def docs() -> Response:
     """The document as a page, with the syntax of searches; it works without scripts and fetches
     nothing."""

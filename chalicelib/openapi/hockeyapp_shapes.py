@@ -19,6 +19,7 @@ from chalicelib.openapi.declared import (
     array,
     const,
     described,
+    either,
     mapping,
     nullable,
     record,
@@ -220,17 +221,9 @@ SCHEMAS: Mapping[str, Schema] = {
     "Histogram": {
         **record(
             status=_OK,
-            histogram=array(
-                {
-                    "type": "array",
-                    "prefixItems": [DAY, COUNT],
-                    "items": False,
-                    "minItems": 2,
-                    "maxItems": 2,
-                }
-            ),
+            histogram=array(array(either(DAY, COUNT), minItems=2, maxItems=2)),
         ),
-        "description": "Crashes of each day, days without any among them",
+        "description": "The day and how many crashes, of each day, those without any among them",
         "examples": [{"status": "success", "histogram": [["2012-04-26", 25], ["2012-04-27", 0]]}],
     },
     "Done": record(status=_OK),

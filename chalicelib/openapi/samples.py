@@ -39,8 +39,6 @@ def sample(document: Node, schema: Node, depth: int = 0) -> Any:
             known = schema.get("properties", {})
             return {name: sample(document, each, depth + 1) for name, each in known.items()}
         case "array":
-            if "prefixItems" in schema:
-                return [sample(document, each, depth + 1) for each in schema["prefixItems"]]
             return [sample(document, schema.get("items", {}), depth + 1)]
         case "string":
             return _OF_FORMATS.get(schema.get("format", ""), "...")
