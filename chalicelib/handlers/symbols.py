@@ -91,7 +91,7 @@ def get_symbols(app_id: str, symbol_id: str) -> Response:
     return json_answer({**shape.symbol_file(file), "download_url": whole})
 
 
-@routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["DELETE"], cors=True)
+@routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["DELETE"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def delete_symbols(app_id: str, symbol_id: str) -> Response:
     """Take a symbol file away; the crashes that were read with it stay as they are."""
