@@ -7,7 +7,9 @@ from chalicelib.handlers import (
     description,
     followanalytics,
     hockeyapp,
+    hockeyapp_crashes,
     hockeyapp_histograms,
+    hockeyapp_search,
     hockeyapp_triage,
     omaha,
     omaha_symbols,
@@ -24,7 +26,9 @@ app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
 app.register_blueprint(description.routes)
 app.register_blueprint(hockeyapp.routes)
+app.register_blueprint(hockeyapp_crashes.routes)
 app.register_blueprint(hockeyapp_histograms.routes)
+app.register_blueprint(hockeyapp_search.routes)
 app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)

@@ -8,6 +8,7 @@ from chalicelib.accounts import Accounts
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
+from chalicelib.deletion import Deletion
 from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
 from chalicelib.exports import Exports
@@ -29,6 +30,7 @@ from chalicelib.queries.reports import ReportQueries
 from chalicelib.queries.search import ScanSearch, Search
 from chalicelib.queries.searchable import DocumentReader
 from chalicelib.queries.symbol_lists import SymbolLists
+from chalicelib.queries.user_search import UserSearch
 from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbol_uploads import SymbolUploads
@@ -70,8 +72,10 @@ class Services:
     exports: Exports
     reports: ReportQueries
     buckets: BucketQueries
+    deletion: Deletion
     eraser: Eraser
     search: Search
+    user_search: UserSearch
     reader: Reader
     symbols: Symbols
     symbol_uploads: SymbolUploads
@@ -149,8 +153,10 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         ),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
+        deletion=Deletion(table, blobs, queue, counts, ids, settings.visibility_s),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
+        user_search=UserSearch(table, search),
         reader=reader,
         symbols=symbols,
         symbol_uploads=SymbolUploads(table, blobs, symbols),

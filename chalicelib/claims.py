@@ -7,12 +7,14 @@ not even reach bucketing: it would bring a stack there that no report has.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from chalicelib.records import Alias
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     ConditionFailed,
     Conflict,
+    Delete,
     Key,
     Put,
     Table,
@@ -38,6 +40,12 @@ def claim(table: Table, wanted: Iterable[Alias]) -> set[int]:
         part = {place: first[place] for place in places[start : start + MAX_BATCH_ITEMS]}
         refused |= _claim(table, part)
     return refused
+
+
+def release(table: Table, alias: Alias) -> None:
+    """Give an id free that a report has claimed which was deleted meanwhile."""
+    with suppress(ConditionFailed):
+        table.write([Delete(alias.key(), require={"report_id": alias.report_id})])
 
 
 def _claim(table: Table, part: dict[Key, Alias]) -> set[int]:

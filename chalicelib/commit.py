@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -36,7 +36,7 @@ _MAX_LACKING = 8  # builds that a stack is noted under: those of its innermost f
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
 _MAX_INFLATED_POSTED_BYTES = 500_000  # what a search reads of one report
-_MAX_NAME_CHARS = 255  # HockeyApp's limit for user and contact, ours for every name
+MAX_NAME_CHARS = 255  # HockeyApp's limit for user and contact, ours for every name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,8 @@ class Crash:
 
     @property
     def lacking(self) -> tuple[ModuleId, ...]:
-        """The builds whose symbols its stack waits for, each once, by the ids symbols are kept."""
-        by_id: dict[str, ModuleId] = {}
-        for module in filter(lambda module: module.debug_id, self.report.lacking):
-            debug_id = canonical_id(module.debug_id)
-            by_id.setdefault(debug_id, ModuleId(module.debug_file, debug_id))
-        return tuple(by_id.values())[:_MAX_LACKING]
+        """The builds whose symbols its stack waits for."""
+        return _lacking(self.report)
 
     @property
     def forced_bucket(self) -> str | None:
@@ -199,14 +195,15 @@ class Batch:
 
     def _note_lacking(self, crash: Crash, fingerprint: str) -> None:
         """Note the stack under each build whose symbols it lacks, for when they arrive."""
-        notes = _notes(crash, fingerprint)
-        for key, module in zip(notes, crash.lacking, strict=True):
-            missing = keys.missing(crash.app.app_id, module.debug_id)
-            told = {"debug_file": module.debug_file}
-            for place in (key, missing):
-                if key not in self._noted and place not in self._written:
+        app_id = crash.app.app_id
+        for module, note in zip(crash.lacking, _notes(crash, fingerprint), strict=True):
+            if note in self._noted:
+                continue
+            for put in _waits_for(module, app_id, fingerprint):
+                place = Key(str(put.item["pk"]), str(put.item["sk"]))
+                if place not in self._written:
                     self._written.add(place)
-                    self.operations.append(Put({"pk": place.pk, "sk": place.sk, **told}))
+                    self.operations.append(put)
 
     def _is_pointed(self, stack_place: Key, crash: Crash) -> bool:
         """Whether the app has grouped the stack that bucketing put the crash under.
@@ -223,6 +220,27 @@ class Batch:
     def _stored_group(self, place: Key) -> int | None:
         item = self.table.get(place)
         return cast(int, item["group_id"]) if item else None
+
+
+def waits_for_symbols(report: Report, app_id: str, fingerprint: str) -> list[Put]:
+    """What notes the stack of a report under each build whose symbols it lacks."""
+    return [put for module in _lacking(report) for put in _waits_for(module, app_id, fingerprint)]
+
+
+def _lacking(report: Report) -> tuple[ModuleId, ...]:
+    """Each build once, by the ids that symbols are kept by."""
+    by_id: dict[str, ModuleId] = {}
+    for module in filter(lambda module: module.debug_id, report.lacking):
+        debug_id = canonical_id(module.debug_id)
+        by_id.setdefault(debug_id, ModuleId(module.debug_file, debug_id))
+    return tuple(by_id.values())[:_MAX_LACKING]
+
+
+def _waits_for(module: ModuleId, app_id: str, fingerprint: str) -> Iterator[Put]:
+    """The note of a stack under a build, and the build in the list of those that are missing."""
+    note = keys.waiting(app_id, module.debug_id, fingerprint)
+    for place in (note, keys.missing(app_id, module.debug_id)):
+        yield Put({"pk": place.pk, "sk": place.sk, "debug_file": module.debug_file})
 
 
 def _notes(crash: Crash, fingerprint: str) -> list[Key]:
@@ -354,5 +372,5 @@ def _reason_of(report: Report) -> str | None:
     return f"{kind}: {reason}"
 
 
-def _cut(text: str | None, limit: int = _MAX_NAME_CHARS) -> str | None:
+def _cut(text: str | None, limit: int = MAX_NAME_CHARS) -> str | None:
     return text[:limit] if text else None

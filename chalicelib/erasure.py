@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import cast
 
 from chalicelib import keys
+from chalicelib.belongings import blobs_of, delete_blobs, items_of
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
-from chalicelib.landing import DOOR
-from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import (
@@ -27,7 +25,6 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.storage.schema import BY_APP
 
-_DELETED_AT_A_TIME = 16  # payloads: each waits for the store
 _CHUNK = 1000  # reports at a time: about 1 MB of items
 
 
@@ -76,16 +73,18 @@ class Eraser:
         return True
 
     def _reports(self, reports: Sequence[StoredReport]) -> Iterator[Key]:
-        self._delete_payloads(report.report_id for report in reports)
-        self._delete_downloads(r.report_id for r in reports if r.door in MINIDUMP_DOORS)
-        self._delete_dumps(r.report_id for r in reports if r.door == DOOR)
+        delete_blobs(
+            self._blobs,
+            (
+                key
+                for report in reports
+                for key in blobs_of(report.report_id, report.door, report.attachments)
+            ),
+        )
         for report in reports:
             if report.database_id:
                 yield keys.database_id(report.database_id)
-            yield keys.posted(report.report_id)
-            yield keys.sent(report.report_id)
-            yield keys.feedback(report.report_id)
-            yield keys.export(report.report_id)
+            yield from items_of(report)
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:
@@ -112,36 +111,20 @@ class Eraser:
 
     def _erase_dead_letters(self, erased: set[str]) -> None:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]
-        self._delete_payloads(letter.report_id for letter in letters)
-        self._delete_downloads(x.report_id for x in letters if x.door in MINIDUMP_DOORS)
-        self._delete_dumps(x.report_id for x in letters if x.door == DOOR)
+        delete_blobs(
+            self._blobs,
+            (key for letter in letters for key in blobs_of(letter.report_id, letter.door, 0)),
+        )
         for letter_key in (keys.deadletter, keys.feedback):
             self._delete(letter_key(letter.report_id) for letter in letters)
 
-    def _delete_payloads(self, report_ids: Iterable[int]) -> None:
-        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
-            list(pool.map(self._blobs.delete, map(keys.raw_blob, report_ids)))
-
-    def _delete_downloads(self, report_ids: Iterable[int]) -> None:
-        """The copies that were made of dumps and archives for who downloaded them."""
-        copies = [key for report_id in report_ids for key in keys.download_blobs(report_id)]
-        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
-            list(pool.map(self._blobs.delete, copies))
-
     def _delete_exports(self, app_id: str) -> None:
         """The files that reports were exported to; after the reports (see exports.py)."""
-        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
-            list(pool.map(self._blobs.delete, self._blobs.keys(keys.exports_prefix(app_id))))
-
-    def _delete_dumps(self, report_ids: Iterable[int]) -> None:
-        """The dumps that came straight to the store."""
-        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
-            list(pool.map(self._blobs.delete, map(keys.dump_blob, report_ids)))
+        delete_blobs(self._blobs, self._blobs.keys(keys.exports_prefix(app_id)))
 
     def _delete_landed(self, app_id: str) -> None:
         """What landed and is still there, and what is known of uploads and landings."""
-        with ThreadPoolExecutor(_DELETED_AT_A_TIME) as pool:
-            list(pool.map(self._blobs.delete, self._blobs.keys(keys.landing_prefix(app_id))))
+        delete_blobs(self._blobs, self._blobs.keys(keys.landing_prefix(app_id)))
         for partition in keys.landings_of_app(app_id):
             self._delete(map(_key, query_all(self._table, partition)))
 

@@ -386,6 +386,11 @@ def download_blob(report_id: int, kind: str) -> str:
     return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
 
 
+def attachment_blob(report_id: int, number: int) -> str:
+    """Where a large attachment is put for those who download it, by its place in the payload."""
+    return download_blob(report_id, f"attachment{number}")
+
+
 def export_blob(app_id: str, report_id: int) -> str:
     """Where the file lies that a report was exported to."""
     return f"{exports_prefix(app_id)}{report_id}.json"

@@ -40,7 +40,7 @@ from chalicelib.storage.ports import (
 DOOR = "upload"
 SUFFIX = ".dmp"
 
-_CLAIM = "landing"  # the field of a payload that says under which claim it was made
+CLAIM = "landing"  # the field of a payload that says under which claim it was made
 _MAX_ATTEMPTS = 20  # each failure means that another process made the same id, or claims it
 
 
@@ -82,7 +82,7 @@ class Landings:
                 DOOR,
                 PostedDump(b"", annotations),
                 at or clock.now(),
-                {_CLAIM: claim},
+                {CLAIM: claim},
                 log_key=blob_key if dump is None else keys.dump_blob(report_id),
             )
             if self._made_by(report_id) is None and self._put(report_id, dump, received):
@@ -169,7 +169,7 @@ class Landings:
             return None
         except FormatError:
             return ""
-        return stored.fields.get(_CLAIM, "")
+        return stored.fields.get(CLAIM, "")
 
     def _put(self, report_id: int, dump: bytes | None, received: Payload) -> bool:
         """Put the dump, then the payload that names it; False: another one has the id."""

@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from chalicelib import clock, keys, payload
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
-from chalicelib.claims import claim
+from chalicelib.claims import claim, release
 from chalicelib.commit import Batch, Crash
 from chalicelib.counts import Counts
 from chalicelib.errors import CrashbucketError, FormatError
 from chalicelib.ids import IdSource
 from chalicelib.model import Report
 from chalicelib.payload import Payload
-from chalicelib.records import App, DeadLetter
+from chalicelib.records import App, DeadLetter, Deleted
 from chalicelib.storage.ports import BlobNotFound, Blobs, ConditionFailed, Delete, Put, Table
 
 _log = logging.getLogger(__name__)
@@ -172,6 +172,7 @@ class Processor:
             except ConditionFailed as failure:
                 known = batch.reports_among(failure.indexes)
                 already_stored.extend(known)
+                self._release_claims([crash for crash in waiting if crash.report_id in known])
                 waiting = [crash for crash in waiting if crash.report_id not in known]
                 attempts += 1
                 if attempts > _MAX_ATTEMPTS and not known:
@@ -183,6 +184,14 @@ class Processor:
             stored.extend(crash.report_id for crash in waiting[:taken])
             waiting = waiting[taken:]
         return Outcome(tuple(stored), tuple(already_stored), duplicates=tuple(sorted(duplicates)))
+
+    def _release_claims(self, crashes: Sequence[Crash]) -> None:
+        """Of crashes that were deleted while this worker had them."""
+        for crash in crashes:
+            if crash.alias is not None:
+                item = self._table.get(keys.report(crash.report_id))
+                if Deleted.at(item) is not None:
+                    release(self._table, crash.alias)
 
 
 def _with_fields(report: Report, fields: Mapping[str, str]) -> Report:

@@ -227,7 +227,8 @@ class StoredReport(_Record):
 @dataclass(frozen=True, slots=True)
 class Deleted(_Record):
     """What stands in the place of a deleted report, so that an event which comes late does not
-    make it again. While its blobs are not deleted, it has no `expires_at`.
+    make it again. While its blobs are not deleted, it has no `expires_at`;
+    `log_key` and `claim` are those of a dump that came straight to the store.
     """
 
     report_id: int
@@ -235,6 +236,8 @@ class Deleted(_Record):
     deleted_at: str
     door: str
     attachments: int = 0
+    log_key: str | None = None
+    claim: str | None = None
     expires_at: int | None = None
 
     @classmethod
@@ -379,9 +382,18 @@ class Group(_Record):
         )
 
     def by_class(self) -> Item:
-        """Its place in the list by class, which changes with its name only."""
+        """Its place in the list by class, which changes with its name only.
+
+        It tells of a group that its symbols have not named yet.
+        """
         key = keys.group_by_class(self.app_id, self.class_name or "", self.group_id)
-        return _placed(key, {"group_id": self.group_id})
+        told: dict[str, Value] = {"group_id": self.group_id}
+        return _placed(key, told if self.is_symbolicated else {**told, "nameless": True})
+
+    @property
+    def is_symbolicated(self) -> bool:
+        """Whether the frame that names it has a function's name."""
+        return self.method is not None
 
 
 def stack_pointer(fingerprint: str, app_id: str, group_id: int) -> Item:

@@ -58,6 +58,14 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishDeletion:
+    """Delete what is left of crashes whose deletion was begun, and settle their groups."""
+
+    app_id: str
+    report_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportReport:
     """Write the file of a report's export."""
 
@@ -65,13 +73,14 @@ class ExportReport:
 
 
 SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
-Task: TypeAlias = Union[SymbolTask, ExportReport]
+Task: TypeAlias = Union[SymbolTask, FinishDeletion, ExportReport]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
     "mapping_arrived": MappingArrived,
     "read_anew": ReadAnew,
     "settle": Settle,
+    "finish_deletion": FinishDeletion,
     "export_report": ExportReport,
 }
 
@@ -96,12 +105,17 @@ def encode(task: Task) -> str:
     return json.dumps({"task": name, **asdict(task)}, separators=(",", ":"))
 
 
+def is_task(body: str) -> bool:
+    """Whether a message is a task of ours rather than an event of the store."""
+    return body.startswith('{"task":')
+
+
 def decode(body: str) -> Task | None:
     """The task in a message; None for a message of another kind.
 
     Raises `FormatError` for a task that is not as `encode` writes it.
     """
-    if not body.startswith('{"task":'):
+    if not is_task(body):
         return None
     try:
         told: dict[str, Any] = json.loads(body)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from chalicelib import clock, crash_uuid
 from chalicelib.errors import InvalidRequest
 from chalicelib.handlers.common import Incoming
+from chalicelib.payload import Attachment
 from chalicelib.queries.groups import CountedGroup
 from chalicelib.queries.paging import MAX_PAGES, PER_PAGE_CHOICES, Listing, Paging
 from chalicelib.records import RESOLVED, Annotation, App, StoredReport, Version
@@ -62,6 +63,24 @@ def version(entry: Version, owner: App) -> dict[str, Any]:
         "expired_at": None,
         "sdk_version": None,
         "uuids": None,
+    }
+
+
+def version_statistics(entry: Version, crashes: int) -> dict[str, Any]:
+    """What clients expect of a version; it was not from here that people installed it."""
+    return {
+        "id": entry.version_id,
+        "version": entry.number,
+        "shortversion": entry.name,
+        "created_at": clock.stored_to_wire(entry.created_at),
+        "statistics": {
+            "crashes": crashes,
+            "devices": 0,
+            "downloads": 0,
+            "installs": 0,
+            "last_request_at": None,
+            "usage_time": "0:00:00",
+        },
     }
 
 
@@ -128,6 +147,16 @@ def crash(report: StoredReport) -> dict[str, Any]:
         "jail_break": report.jail_break,
         "has_log": True,
         "has_description": report.has_description,
+    }
+
+
+def attachment(sent: Attachment, url: str) -> dict[str, Any]:
+    return {
+        "name": sent.name,
+        "filename": sent.filename,
+        "content_type": sent.content_type,
+        "size": sent.size_bytes,
+        "url": url,
     }
 
 

@@ -23,7 +23,7 @@ from chalicelib.handlers.hockeyapp_shape import identifier
 from chalicelib.handlers.minidump_posts import dump_request
 from chalicelib.handlers.omaha_errors import method_not_allowed, omaha_errors
 from chalicelib.handlers.omaha_pages import envelope, page_asked, require_page
-from chalicelib.handlers.public_url import public_url
+from chalicelib.handlers.public_url import absolute, public_url
 
 routes = Blueprint(__name__)
 
@@ -72,7 +72,8 @@ def _download(crash_id: int, kind: Kind) -> Response:
     services().links.check(shape.download_path(crash_id, kind), incoming(_request()).query)
     found = services().downloads.open(crash_id, kind)
     if found.url is not None:
-        return Response("", status_code=302, headers={"Location": found.url})
+        whole = absolute(found.url, _request(), services().settings.base_url)
+        return Response("", status_code=302, headers={"Location": whole})
     return FileResponse(found.data, found.filename)
 
 

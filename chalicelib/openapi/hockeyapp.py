@@ -6,6 +6,7 @@ from typing import get_args
 
 from chalicelib.handlers.crash_posts import MAX_LOG_BYTES, MAX_STRING_CHARS
 from chalicelib.openapi.declared import (
+    BYTES,
     DAY,
     FILE,
     FORM,
@@ -86,7 +87,33 @@ _ORDER = (
     Parameter(
         "sort", "What the groups are in the order of", {**words(*_SORTS), "default": _SORTS[0]}
     ),
-    Parameter("order", "Down or up", {**words("desc", "asc"), "default": "desc"}),
+    Parameter("order", "Up or down", {**words("asc", "desc"), "default": "asc"}),
+    Parameter("symbolicated", "1: only those with symbols", {**words("0", "1"), "default": "0"}),
+)
+_USER = Parameter(
+    "query", "The user's id or contact", TEXT, required=True, examples=[("", "jo@example.com")]
+)
+_SEARCH = "In Lucene's syntax (below: *Search syntax*)"
+_CRASH_QUERY = Parameter(
+    "query",
+    f"{_SEARCH}, over the fields of a crash as they are named here, and what else is searchable",
+    TEXT,
+    required=True,
+    examples=[
+        ("Of a model, since a day", "model:Nexus* created_at:[2016-02-01 TO *]"),
+        ("With words one after the other", '"invalid pointer"'),
+        ("With a function on the stack", "cmethod:onCreate"),
+    ],
+)
+_GROUP_QUERY = Parameter(
+    "query",
+    f"{_SEARCH}, over the fields of a group",
+    TEXT,
+    required=True,
+    examples=[
+        ("By class and method", "class:MainActivity method:onCreate"),
+        ("Open ones with many crashes", "status:0 number_of_crashes:>100"),
+    ],
 )
 _DAYS = (
     Parameter(
@@ -180,6 +207,9 @@ _ACCEPTED = Answer(
 _WAITS = json("It waits to be processed", ref("CrashWaits"))
 _LISTED_GROUPS = read("A page of groups, with exact totals", ref("CrashReasons"), *_PAGES, *_ORDER)
 _LISTED_CRASHES = read("The group and a page of its crashes", ref("Crashes"), *_PAGES)
+_FOUND_OF_USER = read("A page of crashes", ref("FoundCrashes"), _USER, *_PAGES)
+_FOUND_CRASHES = read("A page of crashes", ref("FoundCrashes"), _CRASH_QUERY, *_PAGES)
+_FOUND_GROUPS = read("A page of groups", ref("CrashReasons"), _GROUP_QUERY, *_PAGES)
 _COUNTED = read("Crashes by day", ref("Histogram"), *_DAYS)
 _VERSION_MADE = "The version that the symbols are of"
 
@@ -230,6 +260,23 @@ DOOR = Door(
             security=MAYBE_TOKEN,
         ),
         "hockeyapp.get_report": read("The whole report", ref("WholeReport"), more={202: _WAITS}),
+        "hockeyapp.statistics": read("The versions", ref("Statistics")),
+        "hockeyapp_crashes.search_user": _FOUND_OF_USER,
+        "hockeyapp_crashes.search_user_of_version": _FOUND_OF_USER,
+        "hockeyapp_crashes.list_attachments": read("The attachments", ref("Attachments")),
+        "hockeyapp_crashes.get_attachment": Operation(
+            {
+                **_REFUSED,
+                200: Answer("The file", {BYTES: FILE}),
+                302: Answer("To the store, for what is large", headers={"Location": "A link"}),
+            },
+            security=TOKEN,
+        ),
+        "hockeyapp_crashes.delete_crash": changed("It is gone", ref("Done")),
+        "hockeyapp_search.search_crashes": _FOUND_CRASHES,
+        "hockeyapp_search.search_crashes_of_version": _FOUND_CRASHES,
+        "hockeyapp_search.search_groups": _FOUND_GROUPS,
+        "hockeyapp_search.search_groups_of_version": _FOUND_GROUPS,
         "hockeyapp_histograms.histogram_of_app": _COUNTED,
         "hockeyapp_histograms.histogram_of_version": _COUNTED,
         "hockeyapp_histograms.histogram_of_group": _COUNTED,
@@ -285,6 +332,7 @@ DOOR = Door(
         "version_id": path("version_id", "`id` of a version"),
         "group_id": path("group_id", "`id` of a crash group"),
         "crash_id": path("crash_id", "`id` of a crash; as a UUID too, as uploaders show it"),
+        "name": path("name", "`name` of an attachment"),
         "symbol_id": path("symbol_id", "`id` of a symbol file"),
         "upload_id": path("upload_id", "As the upload's beginning was answered"),
     },

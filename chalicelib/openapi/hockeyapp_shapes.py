@@ -245,6 +245,33 @@ SCHEMAS: Mapping[str, Schema] = {
     "Versions": page(app_versions=array(ref("Version"))),
     "CrashReasons": page(crash_reasons=array(ref("CrashReason"))),
     "Crashes": page(crash_reason=ref("CrashReason"), crashes=array(ref("Crash"))),
+    "FoundCrashes": page(crashes=array(ref("Crash"))),
+    "Statistics": record(
+        app_versions=array(
+            record(
+                id=ID,
+                version=TEXT,
+                shortversion=TEXT,
+                created_at=TIME,
+                statistics=described(
+                    record(
+                        crashes=COUNT,
+                        devices=const(0),
+                        downloads=const(0),
+                        installs=const(0),
+                        last_request_at={"type": "null"},
+                        usage_time=const("0:00:00"),
+                    ),
+                    "Nobody installed it from here: only the crashes are counted",
+                ),
+            )
+        ),
+        status=_OK,
+    ),
+    "Attachments": record(
+        attachments=array(record(name=TEXT, filename=TEXT, content_type=TEXT, size=COUNT, url=URL)),
+        status=_OK,
+    ),
     "UpdatedCrashReason": record(crash_reason=ref("CrashReason"), status=_OK),
     "AnnotationRemoved": record(status=_OK, crash_annotations={"type": "null"}),
     "SymbolFiles": page(symbols=array(ref("SymbolFile"))),

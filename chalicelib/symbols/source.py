@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from functools import partial
 from typing import cast
 
 from chalicelib import keys
+from chalicelib.errors import FormatError
 from chalicelib.formats.minidump.symbol_source import ModuleSymbols
 from chalicelib.model import AppBuild
 from chalicelib.records import SHARED, SymbolFile
@@ -19,6 +21,8 @@ from chalicelib.symbols.mapping import Mapping
 from chalicelib.symbols.module_symbols import Caches, open_symbols
 from chalicelib.symbols.opened import Opened, local_copy
 from chalicelib.ttl_cache import TtlCache
+
+_log = logging.getLogger(__name__)
 
 NEGATIVE_S = 5
 """For how many seconds a process goes on with what it knows of a build: that there are no symbols,
@@ -154,9 +158,12 @@ class SymbolSources:
                     unwind = copies.enter_context(
                         local_copy(self._blobs, files.unwind.blob("unwind"))
                     )
+                return open_symbols(Caches(symbols, unwind))
             except BlobNotFound:  # deleted since it was looked up
                 return None
-            return open_symbols(Caches(symbols, unwind))
+            except FormatError:  # written by another version, say: the crash counts all the same
+                _log.exception("caches of symbols cannot be read: %s", files)
+                return None
 
     def _read(self, file: SymbolFile) -> Mapping | None:
         try:
@@ -166,6 +173,9 @@ class SymbolSources:
             ):
                 return Mapping(text, index)
         except BlobNotFound:
+            return None
+        except FormatError:
+            _log.exception("the index of a mapping cannot be read: %s", file)
             return None
 
 
