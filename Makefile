@@ -5,12 +5,13 @@ PORT ?= 8000
 DATA ?= data
 BENCH ?= full
 N ?= 20000
+EXAMPLES ?= 200
 
 BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.serve-installed
 DEV_STAMP := $(VENV)/.dev-installed
 
-.PHONY: run test lint types bench fuzz clean
+.PHONY: run test lint types bench fuzz contract clean
 
 run: $(SERVE_STAMP)  ## the embedded server, with a demo app
 	$(BIN)/python -m chalicelib.cli serve --demo --port $(PORT) --data $(DATA)
@@ -30,6 +31,9 @@ bench: $(DEV_STAMP)  ## the benchmarks (BENCH=quick for a short round)
 
 fuzz: $(DEV_STAMP)  ## N damaged minidumps (20000), each read or refused within bounds
 	$(BIN)/python -m tests.formats.minidump.fuzz --count $(N)
+
+contract: $(DEV_STAMP)  ## EXAMPLES (200) requests for each operation of the OpenAPI document
+	CRASHBUCKET_CONTRACT_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/openapi/test_contract.py
 
 clean:
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis

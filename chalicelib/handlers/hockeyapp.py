@@ -133,6 +133,7 @@ def recent_versions(app_id: str) -> Response:
 @routes.route(f"{_APP}/app_versions", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_versions(app_id: str) -> Response:
+    """The app's versions, newest first."""
     return _versions(app_id)
 
 
@@ -158,6 +159,7 @@ def _versions(app_id: str) -> Response:
 @routes.route(f"{_APP}/crash_reasons", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_groups(app_id: str) -> Response:
+    """The app's crash groups, across its versions."""
     request, _ = _authorised(app_id, "read")
     listed = services().groups.of_app(
         app_id, shape.paging(request), *_order(request), symbolicated=_symbolicated(request)
@@ -169,6 +171,7 @@ def list_groups(app_id: str) -> Response:
 @routes.route(f"{_VERSION}/crash_reasons", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_groups_of_version(app_id: str, version_id: str) -> Response:
+    """The crash groups of one version; they count its crashes only."""
     request, _ = _authorised(app_id, "read")
     version = services().groups.version(app_id, shape.identifier(version_id))
     listed = services().groups.of_version(

@@ -40,6 +40,7 @@ def search_user(app_id: str) -> Response:
 )
 @hockeyapp_errors
 def search_user_of_version(app_id: str, version_id: str) -> Response:
+    """The same among the crashes of one version."""
     request, _ = authorised(_incoming(), app_id, "read")
     version = services().groups.version(app_id, shape.identifier(version_id))
     return _crashes_of_user(request, app_id, version.version_id)
