@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from chalicelib import keys
+from chalicelib import clock, keys
 from chalicelib.counts import Counts
 from chalicelib.deltas import Row
 from chalicelib.errors import NotFound
@@ -49,27 +49,35 @@ class GroupQueries:
         self._order = GroupOrder(table)
 
     def group(self, app_id: str, group_id: int) -> CountedGroup:
-        """One group of the app; raises `NotFound` also for a group of another app, and for one
-        that has lost its crashes."""
+        """One group of the app, or the one that it was merged into; raises `NotFound` also for a
+        group of another app, and for one that has lost its crashes."""
         found = self._counts.unfolded(app_id, lambda: self._group(app_id, group_id))
-        if not found.total:
+        if not (found.total or found.group.kept):
             raise NotFound("crash reason", str(group_id))
         return found
 
     def _group(self, app_id: str, group_id: int) -> CountedGroup:
-        item = self._table.get(keys.group(group_id))
-        if item is None or item["app_id"] != app_id:
+        group = self.find(group_id)
+        if group.app_id != app_id:
             raise NotFound("crash reason", str(group_id))
-        group = Group.from_item(item)
-        rows = [row for row in self._counts.pending(app_id).rows if row.group_id == group_id]
-        return self._shown([group], {group_id: _counted(group, rows)})[0]
+        rows = _by_group(self._counts.pending(app_id).rows).get(group.group_id, [])
+        return self._shown([group], {group.group_id: _counted(group, rows)})[0]
 
     def find(self, group_id: int) -> Group:
-        """A group of whatever app, without its counts; raises `NotFound`."""
-        item = self._table.get(keys.group(group_id))
-        if item is None:
-            raise NotFound("crash reason", str(group_id))
-        return Group.from_item(item)
+        """A group of whatever app, without its counts, or the one that it was merged into; raises
+        `NotFound`."""
+        seen: set[int] = set()
+        following: int | None = group_id
+        while following is not None and following not in seen:
+            seen.add(following)
+            item = self._table.get(keys.group(following))
+            if item is None:
+                break
+            group = Group.from_item(item)
+            if group.merged_into is None:
+                return group
+            following = group.merged_into
+        raise NotFound("crash reason", str(group_id))
 
     def of_app(
         self, app_id: str, paging: Paging, sort: Sort, descending: bool
@@ -107,11 +115,13 @@ class GroupQueries:
 
     def group_in_version(self, version: Version, group_id: int) -> CountedGroup:
         """The part of a group that crashed in one version; `NotFound` where there is none."""
-        part = self._counts.unfolded(version.app_id, lambda: self._part(version, group_id))
-        group = self._table.get(keys.group(group_id))
-        if part is None or not part.total or group is None or group["app_id"] != version.app_id:
+        group = self.find(group_id)
+        if group.app_id != version.app_id:
             raise NotFound("crash reason", str(group_id))
-        return _in_version(Group.from_item(group), part, version)
+        part = self._counts.unfolded(version.app_id, lambda: self._part(version, group.group_id))
+        if part is None or not part.total:
+            raise NotFound("crash reason", str(group_id))
+        return _in_version(group, part, version)
 
     def _part(self, version: Version, group_id: int) -> GroupVersion | None:
         rows = self._counts.pending(version.app_id).of_version(version.version_id)
@@ -218,6 +228,8 @@ def _counted(group: Group, pending: Sequence[Row]) -> _Counted:
         if row.last > last_at:
             last_at, version_id = row.last, row.version_id
     total = group.total + sum(row.reports for row in pending)
+    if first_at > last_at:  # it has had no crash yet, or has none any more
+        first_at = last_at = group.updated_at or clock.to_stored(clock.now())
     return _Counted(Span(total, first_at, last_at), version_id)
 
 
