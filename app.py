@@ -9,6 +9,7 @@ from chalicelib.handlers import (
     hockeyapp_crashes,
     hockeyapp_histograms,
     hockeyapp_search,
+    hockeyapp_regroup,
     hockeyapp_triage,
     omaha,
     omaha_symbols,
@@ -28,6 +29,7 @@ app.register_blueprint(hockeyapp_crashes.routes)
 app.register_blueprint(hockeyapp_histograms.routes)
 app.register_blueprint(hockeyapp_search.routes)
 app.register_blueprint(hockeyapp_triage.routes)
+app.register_blueprint(hockeyapp_regroup.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)

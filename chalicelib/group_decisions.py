@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from chalicelib import clock, keys, placing
 from chalicelib.bootstrap import Services
@@ -51,6 +51,9 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.storage.schema import BY_GROUP
 from chalicelib.tasks import Place
+
+T = TypeVar("T")
+Decision = TypeVar("Decision", Merge, Split)
 
 _MAX_ATTEMPTS = 10  # to write a decision while crashes are counted in its groups
 _MAX_SEARCHED = 1000  # crashes of a group, for one of a stack whose first crash is deleted
@@ -103,7 +106,6 @@ class GroupDecisions:
             if into != group_id:
                 problem = f"is merged into crash reason {group_id}: undo that first"
             raise Refused("into", problem)
-        self._services.groups.group(self._app_id, group_id)  # raises where it has no crashes
         now = _now()
         merge = Merge(self._app_id, group_id, target.group_id, now)
         placing.announce(self._services, task)
@@ -193,7 +195,7 @@ class GroupDecisions:
         placing.announce(self._services, task)
         again = replace(split, source=source, at=_now(), undone=False)
         self._table.write([
-            *self._own_again(own, kept=1),
+            *self._own_again(own),
             Update(
                 split.key(),
                 set={"source": source, "at": again.at, "undone": False},
@@ -239,6 +241,14 @@ class GroupDecisions:
         ])  # fmt: skip
         placing.begin(self._services, task)
 
+    def undo(self, group_id: int) -> str:
+        """Undo the latest that was decided about a group: `merge` or `split`."""
+        if self._table.get(keys.merge(self._app_id, group_id)) is not None:
+            self.undo_merge(group_id)
+            return "merge"
+        self.undo_split(group_id)
+        return "split"
+
     # --- telling ---
 
     def stacks(self, group_id: int) -> list[StackInGroup]:
@@ -276,7 +286,7 @@ class GroupDecisions:
 
     # --- helpers ---
 
-    def _again(self, decide: Callable[[], Any]) -> Any:
+    def _again(self, decide: Callable[[], T]) -> T:
         """Decide anew on what is there, while others write to the same groups."""
         for _ in range(_MAX_ATTEMPTS):
             with suppress(ConditionFailed, Conflict):
@@ -311,8 +321,9 @@ class GroupDecisions:
     def _relied_on_less(self, group_id: int) -> Update:
         return Update(keys.group(group_id), add={"kept": -1}, must_exist=True)
 
-    def _own_again(self, group: Group, kept: int = 0) -> list[Operation]:
-        """What makes a merged group one of its own, listed again if it is in no list any more."""
+    def _own_again(self, group: Group) -> list[Operation]:
+        """What makes a merged group one of its own, listed again if it is in no list any more. It
+        stays though its crashes are still on their way."""
         set_: dict[str, Value] = {"updated_at": _now()}
         require: dict[str, Value] = {"merged_into": group.merged_into, "unlisted": group.unlisted}
         again: list[Operation] = [left(self._app_id, group.group_id, ())]
@@ -324,9 +335,8 @@ class GroupDecisions:
             totals = keys.totals(keys.app_partition(self._app_id))
             again.append(Update(totals, add={"groups": 1}))
         gone = ("merged_into", "unlisted")
-        add = {"kept": kept} if kept else {}
         own = Update(
-            keys.group(group.group_id), add=add, set=set_, remove=gone, require=require,
+            keys.group(group.group_id), add={"kept": 1}, set=set_, remove=gone, require=require,
             must_exist=True,
         )  # fmt: skip
         return [own, *again]
@@ -388,7 +398,7 @@ class GroupDecisions:
                 return
 
 
-def _latest(decided: list[Any]) -> list[Any]:
+def _latest(decided: list[Decision]) -> list[Decision]:
     return sorted(decided, key=lambda decision: decision.at, reverse=True)
 
 

@@ -147,14 +147,16 @@ class Placement:
         Of a bucket that leads to another group than its own only `lead_buckets` knows.
         """
         led = 0
-        partition = keys.stacks_of_group(group_id)
-        items = query_all(self._table, partition, index=BY_GROUP)
+        items = query_all(self._table, keys.stacks_of_group(group_id), index=BY_GROUP)
         for part in _in_parts(list(items), MAX_BATCH_ITEMS):
             belongs = self.of_stacks([str(item["group_sk"]) for item in part], group_id)
             for item in part:
                 target = belongs[str(item["group_sk"])]
                 if target != group_id:
-                    place = {"group_id": target, "group_pk": keys.stacks_of_group(target)}
+                    place: dict[str, Value] = {
+                        "group_id": target,
+                        "group_pk": keys.stacks_of_group(target),
+                    }
                     led += self._set(item, place)
         return led
 
