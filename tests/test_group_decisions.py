@@ -97,10 +97,7 @@ def exact(services: Services, app: App) -> None:
 def test_a_merged_groups_crashes_and_those_to_come_are_the_others(
     services: Services, app: App, decisions: GroupDecisions, time: Clock
 ) -> None:
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER, "2")),
-    )
+    a, b = two_groups(services, app)
     came(services, app, ONE_AGAIN)
     assert totals(services, app) == {a: 2, b: 1}
     decisions.merge(a, b)
@@ -143,10 +140,7 @@ def test_the_id_of_a_merged_group_leads_on_through_others(
 def test_undo_gives_a_group_all_it_had_and_what_came_meanwhile(
     services: Services, app: App, decisions: GroupDecisions, time: Clock
 ) -> None:
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER)),
-    )
+    a, b = two_groups(services, app)
     services.triage.update(app.app_id, a, status=RESOLVED, ticket_url="https://tickets.example/1")
     services.triage.annotate(app.app_id, a, "known since spring")
     before = services.groups.group(app.app_id, a)
@@ -173,10 +167,7 @@ def test_undo_gives_a_group_all_it_had_and_what_came_meanwhile(
 def test_a_merge_may_be_undone_while_it_is_done(
     services: Services, app: App, decisions: GroupDecisions, time: Clock, after_steps: int
 ) -> None:
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER)),
-    )
+    a, b = two_groups(services, app)
     came(services, app, ONE)
     decisions.merge(a, b)
     for _ in range(after_steps):
@@ -221,10 +212,7 @@ def test_a_stack_that_is_split_off_has_a_group_and_so_have_its_crashes_to_come(
 def test_a_stack_of_a_merged_group_goes_back_there_when_the_merge_is_undone_too(
     services: Services, app: App, decisions: GroupDecisions, time: Clock
 ) -> None:
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER)),
-    )
+    a, b = two_groups(services, app)
     stack = services.crashes.report(came(services, app, ONE_AGAIN)).fingerprint
     decisions.merge(a, b)
     assert settled(services, app, time) == {b: 3}
@@ -269,10 +257,7 @@ def test_what_cannot_be_is_refused(services: Services, app: App, decisions: Grou
 def test_a_crash_that_was_in_work_when_its_group_was_merged_follows(
     services: Services, app: App, decisions: GroupDecisions, time: Clock
 ) -> None:
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER)),
-    )
+    a, b = two_groups(services, app)
     write = services.table.write
 
     def merge_first(operations: object) -> None:
@@ -283,6 +268,7 @@ def test_a_crash_that_was_in_work_when_its_group_was_merged_follows(
         write(operations)  # type: ignore[arg-type]
 
     late = crash(services, app, *((GAME, offset) for offset in ONE), version="1")
+    assert len(services.queue.receive(1)) == 1  # no other worker has it at the moment
     services.table.write = merge_first  # type: ignore[method-assign,assignment]
     services.processor.process([late])
     assert group_of(services, late) == a
@@ -335,10 +321,7 @@ def test_what_takes_too_long_goes_on_where_it_was(
     services: Services, app: App, decisions: GroupDecisions, time: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER)),
-    )
+    a, b = two_groups(services, app)
     for _ in range(4):
         came(services, app, ONE)
     monkeypatch.setattr("chalicelib.placing._PART", 1)
@@ -354,10 +337,7 @@ def test_a_decision_whose_maker_died_is_carried_out_all_the_same(
     services: Services, app: App, decisions: GroupDecisions, time: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER)),
-    )
+    a, b = two_groups(services, app)
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
@@ -371,10 +351,7 @@ def test_a_decision_whose_maker_died_is_carried_out_all_the_same(
 def test_erasing_an_app_leaves_nothing_of_its_decisions(
     services: Services, app: App, decisions: GroupDecisions, time: Clock
 ) -> None:
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER)),
-    )
+    a, b = two_groups(services, app)
     stack = services.crashes.report(came(services, app, ONE_AGAIN)).fingerprint
     own = decisions.split(a, stack)
     decisions.merge(a, b)
@@ -387,10 +364,7 @@ def test_erasing_an_app_leaves_nothing_of_its_decisions(
 def test_crashes_that_are_processed_while_a_group_is_merged_end_in_it(
     services: Services, app: App, decisions: GroupDecisions, time: Clock
 ) -> None:
-    a, b = (
-        group_of(services, came(services, app, ONE)),
-        group_of(services, came(services, app, OTHER)),
-    )
+    a, b = two_groups(services, app)
     for number in range(60):
         crash(services, app, *((GAME, offset) for offset in (ONE, ONE_AGAIN)[number % 2]))
     stopping = threading.Event()
