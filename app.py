@@ -9,6 +9,7 @@ from chalicelib.handlers import (
     hockeyapp,
     hockeyapp_crashes,
     hockeyapp_histograms,
+    hockeyapp_regroup,
     hockeyapp_search,
     hockeyapp_triage,
     omaha,
@@ -30,6 +31,7 @@ app.register_blueprint(hockeyapp_crashes.routes)
 app.register_blueprint(hockeyapp_histograms.routes)
 app.register_blueprint(hockeyapp_search.routes)
 app.register_blueprint(hockeyapp_triage.routes)
+app.register_blueprint(hockeyapp_regroup.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
 app.register_blueprint(quincykit.routes)

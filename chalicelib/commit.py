@@ -28,7 +28,7 @@ from chalicelib.records import (
     stack_pointer,
 )
 from chalicelib.signature import omaha_signature, readable_signature
-from chalicelib.storage.ports import MAX_BATCH_ITEMS, Key, Operation, Put, Table, get_all
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table, get_all
 from chalicelib.symbols.debug_file import canonical_id
 
 _MAX_OPERATIONS = 9  # of a crash: version (2), group (4), report, contact, what was posted or sent
@@ -176,6 +176,12 @@ class Batch:
                 return fingerprint, known
         founder = Founder(crash.database_id, app_id)
         assignment = self.bucketing.assign(crash.stack, founder, crash.forced_bucket)
+        stack_place = keys.stack_in_app(assignment.fingerprint, app_id)
+        if stack_place in self._groups:
+            return assignment.fingerprint, self._groups[stack_place]
+        pointer = self._pointer(stack_place, crash)
+        if pointer is not None and "home" in pointer:  # a person took the stack out of its group
+            return assignment.fingerprint, cast(int, pointer["group_id"])
         bucket_id = assignment.buckets[self.bucketing.default_threshold]
         place = keys.group_of_bucket(bucket_id, app_id)
         group_id = self._groups.get(place) or self._stored_group(place)
@@ -187,11 +193,10 @@ class Batch:
             self.operations.append(Put(group.by_class()))
             self.operations.append(Put(bucket_pointer(bucket_id, app_id, group_id), if_absent=True))
         self._groups[place] = group_id
-        stack_place = keys.stack_in_app(assignment.fingerprint, app_id)
-        if crash.stack.frames and not self._is_pointed(stack_place, crash):
+        if crash.stack.frames and pointer is None:
             self._groups[stack_place] = group_id
-            pointer = stack_pointer(assignment.fingerprint, app_id, group_id)
-            self.operations.append(Put(pointer, if_absent=True))
+            made = stack_pointer(assignment.fingerprint, app_id, group_id)
+            self.operations.append(Put(made, if_absent=True))
         return assignment.fingerprint, group_id
 
     def _note_lacking(self, crash: Crash, fingerprint: str) -> None:
@@ -206,17 +211,17 @@ class Batch:
                     self._written.add(place)
                     self.operations.append(put)
 
-    def _is_pointed(self, stack_place: Key, crash: Crash) -> bool:
-        """Whether the app has grouped the stack that bucketing put the crash under.
+    def _pointer(self, stack_place: Key, crash: Crash) -> Item | None:
+        """What leads from the stack that bucketing put the crash under to the app's group.
 
-        That is the crash's own, which was looked up, unless it was forced
-        into a bucket or its message left out.
+        None for the crash's own stack, which was looked up: the crash has
+        another one where it was forced into a bucket or its message left out.
         """
-        if stack_place in self._groups:
-            return True
         own = crash.stack.fingerprint if crash.forced_bucket is None else None
         was_looked_up = own is not None and stack_place.pk == keys.stack(own).pk
-        return not was_looked_up and self._stored_group(stack_place) is not None
+        if was_looked_up or not crash.stack.frames:
+            return None
+        return self.table.get(stack_place)
 
     def _stored_group(self, place: Key) -> int | None:
         item = self.table.get(place)

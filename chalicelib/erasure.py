@@ -21,6 +21,7 @@ from chalicelib.storage.ports import (
     Item,
     Key,
     Table,
+    get_all,
     query_all,
 )
 from chalicelib.storage.schema import BY_APP
@@ -109,10 +110,14 @@ class Eraser:
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:
-        for group in list(query_all(self._table, keys.groups_of_app(app_id), index=BY_APP)):
+        listed = list(query_all(self._table, keys.groups_of_app(app_id), index=BY_APP))
+        decided = list(query_all(self._table, keys.merge(app_id, 0).pk))  # those are in no list
+        merged = get_all(self._table, (keys.group(cast(int, it["group_id"])) for it in decided))
+        for group in (*listed, *merged.values()):
             yield keys.group_of_bucket(cast(str, group["bucket_id"]), app_id)
             partition = keys.group_partition(cast(int, group["group_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
+        yield from map(_key, decided)
         by_class = keys.group_by_class(app_id, "", 0).pk
         yield from map(_key, list(query_all(self._table, by_class)))
 

@@ -52,6 +52,15 @@ class NotFound(CrashbucketError):
         self.identifier = identifier
 
 
+class Refused(CrashbucketError):
+    """What is asked for does not fit what was decided before; `field` names what it is about."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
 class Unauthenticated(CrashbucketError):
     """No token, or one that is not known."""
 

@@ -32,6 +32,8 @@ and everything that a known crash needs is found by exact keys.
 | group, by its class | `classes#APP` | class and `ID` | |
 | group in one version | `group#ID` | `version#VERSION` | the same orders of the version |
 | group, what people noted about it | `group#ID` | `annotation` | |
+| group that a person merged into another | `decisions#APP` | `merge#ID` | |
+| stack that a person took out of its group | `decisions#APP` | `split#ID` | |
 | groups that crashed again after they were resolved | `regressed#APP` | time and mark | |
 | group of a bucket in an app | `bucket#BUCKET` | `group#APP` | |
 | stack, with its bucket per threshold | `stack#FINGERPRINT` | `stack` | |
@@ -183,6 +185,16 @@ def annotation(group_id: int) -> Key:
 def regressed(app_id: str, at: str, mark: str) -> Key:
     """A record of groups that were opened again, oldest first."""
     return Key(f"regressed#{app_id}", f"{at}#{mark}")
+
+
+def merge(app_id: str, group_id: int) -> Key:
+    """What a person decided about a group: it is a part of another one."""
+    return Key(f"decisions#{app_id}", f"merge#{group_id}")
+
+
+def split(app_id: str, group_id: int) -> Key:
+    """What a person decided about a stack: it has this group for itself."""
+    return Key(f"decisions#{app_id}", f"split#{group_id}")
 
 
 def group_of_bucket(bucket_id: str, app_id: str) -> Key:

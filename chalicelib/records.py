@@ -341,10 +341,13 @@ class Export(_Record):
 class Group(_Record):
     """An app's reports in one bucket, across versions, named after its first report.
 
-    `total` and `last_at` are the folded part of the counts: `Counts.pending`
-    has what came since (see counts.py). A resolved group knows when, and the
-    newest version that it was resolved in; one that crashed again in a newer
+        `total` and `last_at` are the folded part of the counts: `Counts.pending`
+        has what came since (see counts.py). A resolved group knows when, and the
     one is open, and knows that (see regressions.py).
+
+        `merged_into` is the group that a person put it into: its reports and its id
+        lead there; `unlisted` once it is empty and in no list. `kept` counts what
+        people decided that relies on the group: it stays though it has no crash.
     """
 
     group_id: int
@@ -369,6 +372,9 @@ class Group(_Record):
     resolved_in_version_id: int | None = None
     regressed_at: str | None = None
     regressed_in_version_id: int | None = None
+    merged_into: int | None = None
+    unlisted: bool | None = None
+    kept: int | None = None
 
     def item(self) -> Item:
         return _placed(keys.group(self.group_id), {**self.attributes(), **self.orders()})
@@ -396,6 +402,10 @@ class Group(_Record):
         return self.method is not None
 
 
+# The dates of a group that has had no crash yet, or has none any more: the first one sets both.
+NO_FIRST, NO_LAST = "9999-12-31T00:00:00.000000Z", "0001-01-01T00:00:00.000000Z"
+
+
 def stack_pointer(fingerprint: str, app_id: str, group_id: int) -> Item:
     """Leads from a stack to the group that an app has it in; the group finds it by index."""
     return _placed(
@@ -406,9 +416,54 @@ def stack_pointer(fingerprint: str, app_id: str, group_id: int) -> Item:
     )
 
 
-def bucket_pointer(bucket_id: str, app_id: str, group_id: int) -> Item:
-    """Leads from a bucket to the group of an app that holds its reports."""
-    return _placed(keys.group_of_bucket(bucket_id, app_id), {"group_id": group_id})
+def bucket_pointer(bucket_id: str, app_id: str, group_id: int, home: int | None = None) -> Item:
+    """Leads from a bucket to the group of an app that holds its reports.
+
+    `home` is the bucket's own group, where a person merged that into another.
+    """
+    led: dict[str, Value] = {"group_id": group_id}
+    if home is not None:
+        led["home"] = home
+    return _placed(keys.group_of_bucket(bucket_id, app_id), led)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge(_Record):
+    """A person put a group into another, `into`; there until it is undone."""
+
+    app_id: str
+    group_id: int
+    into: int
+    at: str
+
+    def key(self) -> Key:
+        return keys.merge(self.app_id, self.group_id)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Split(_Record):
+    """A person took a stack out of the group `source`: it has the group `group_id` for itself.
+
+    `home` is the group of the stack's bucket. Once it is `undone` the group
+    is merged into that, and waits there to be taken out again.
+    """
+
+    app_id: str
+    group_id: int
+    stack: str
+    source: int
+    home: int
+    at: str
+    undone: bool = False
+
+    def key(self) -> Key:
+        return keys.split(self.app_id, self.group_id)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,13 @@ from chalicelib.errors import CrashbucketError, NotFound
 from chalicelib.ids import sortable
 from chalicelib.left_groups import left
 from chalicelib.model import Report
+from chalicelib.placement import Placement
 from chalicelib.records import Group, StoredReport, bucket_pointer, orders_of, stack_pointer
 from chalicelib.storage.ports import (
     ConditionFailed,
     Conflict,
     Delete,
+    Item,
     Key,
     Operation,
     Put,
@@ -34,6 +36,7 @@ from chalicelib.storage.ports import (
     Value,
 )
 from chalicelib.symbols.source import SymbolsAway
+from chalicelib.tasks import Place, encode, settled_s
 
 _MAX_ATTEMPTS = 10  # to move one report, or settle one group, while others write to it
 
@@ -100,35 +103,44 @@ class Regrouping:
         """What brings the report into its bucket's group, and that group."""
         operations: list[Operation] = []
         bucket_id = anew.assignment.buckets[self._services.bucketing.default_threshold]
-        place = keys.group_of_bucket(bucket_id, self._app_id)
-        pointer = self._table.get(place)
+        stack = anew.assignment.fingerprint
+        stack_place = keys.stack_in_app(stack, self._app_id)
+        of_stack = self._table.get(stack_place)
+        taken_out = self._taken_out(stored, stack, of_stack)
+        pointer = of_stack if of_stack and "home" in of_stack else None
+        pointer = pointer or self._table.get(keys.group_of_bucket(bucket_id, self._app_id))
         group_id = stored.group_id
         new_groups = 0
-        if pointer is not None:
+        if taken_out is not None:
+            operations.append(taken_out)
+            group_id = cast(int, taken_out.set["group_id"])
+            pointer = taken_out.set
+        elif pointer is not None:
             group_id = cast(int, pointer["group_id"])
         else:
-            group = self._group(stored.group_id)
+            placement = Placement(self._services, self._app_id)
+            group = self._group(placement.home(stored.fingerprint) or stored.group_id)
             if group.bucket_id == anew.database_id:  # its first report leads it to the new bucket
-                operations += self._lead(group, bucket_id, anew.report)
+                group_id = placement.end(group.group_id)
+                operations += self._lead(group, bucket_id, anew.report, group_id)
             else:
                 group_id = self._services.ids.next()
                 new_groups = 1
                 made = replace(
                     group, group_id=group_id, bucket_id=bucket_id, total=0,
                     created_at=stored.date, last_at=stored.date, last_version_id=stored.version_id,
+                    merged_into=None, unlisted=None, kept=None,
                     **titled(anew.report),
                 )  # fmt: skip
                 operations.append(Put(made.item(), if_absent=True))
                 operations.append(Put(made.by_class()))
                 way = bucket_pointer(bucket_id, self._app_id, group_id)
                 operations.append(Put(way, if_absent=True))
-        stack = anew.assignment.fingerprint
         if group_id == stored.group_id and stack == stored.fingerprint:
             return operations, group_id
         if pointer is not None:
             operations += self._changed_group(group_id, stored.date, anew)
-        stack_place = keys.stack_in_app(stack, self._app_id)
-        if self._table.get(stack_place) is None:
+        if of_stack is None and taken_out is None:
             way = stack_pointer(stack, self._app_id, group_id)
             operations.append(Put(way, if_absent=True))
         moved = replace(stored, group_id=group_id, fingerprint=stack, **described(anew.report))
@@ -201,8 +213,10 @@ class Regrouping:
             raise NotFound("group", str(group_id))
         return Group.from_item(item)
 
-    def _lead(self, group: Group, bucket_id: str, report: Report) -> list[Operation]:
+    def _lead(self, group: Group, bucket_id: str, report: Report, group_id: int) -> list[Operation]:
+        """The group goes with its first report; `group_id` is the one that it is merged into."""
         titles = titled(report)
+        home = group.group_id if group_id != group.group_id else None
         return [
             Update(
                 keys.group(group.group_id),
@@ -212,14 +226,39 @@ class Regrouping:
             ),
             *_renamed(group, replace(group, **titles)),
             Delete(keys.group_of_bucket(group.bucket_id, self._app_id)),
-            Put(bucket_pointer(bucket_id, self._app_id, group.group_id), if_absent=True),
+            Put(bucket_pointer(bucket_id, self._app_id, group_id, home), if_absent=True),
         ]
+
+    def _taken_out(self, stored: StoredReport, stack: str, known: Item | None) -> Update | None:
+        """What takes the report's new stack out of its bucket's group as a person did with the one
+        that it had; None where nobody did, or where it is its own group's already."""
+        if stack == stored.fingerprint or (known is not None and "home" in known):
+            return None
+        before = self._table.get(keys.stack_in_app(stored.fingerprint, self._app_id)) or {}
+        home = cast("int | None", before.get("home"))
+        decided = self._table.get(keys.split(self._app_id, home)) if home is not None else None
+        if home is None or decided is None or decided.get("undone"):
+            return None
+        if known is not None:  # others of the stack go with it, when nobody can miss that any more
+            others = Place(self._app_id, cast(int, known["group_id"]), home, round=1)
+            delay_s = settled_s(self._services.settings.visibility_s)
+            self._services.queue.send(encode(others), delay_s=delay_s)
+        group_id = Placement(self._services, self._app_id).end(home)
+        place = stack_pointer(stack, self._app_id, group_id)
+        return Update(
+            keys.stack_in_app(stack, self._app_id),
+            set={
+                **{name: place[name] for name in ("group_id", "group_pk", "group_sk")},
+                "home": home,
+            },
+            require={"group_id": known["group_id"] if known else None},
+        )
 
 
 def _renamed(group: Group, changed: Group) -> list[Operation]:
     """What brings a group to its new place in the list by class."""
     before, after = group.by_class(), changed.by_class()
-    if before == after:
+    if before == after or group.unlisted:
         return []
     if before["sk"] == after["sk"]:
         return [Put(after)]

@@ -6,18 +6,33 @@ at no group. So it goes in two steps. First everything that leads to it is
 taken away; a crash of its cause that comes from then on makes a group of its
 own. When no crash can be in work any more that knew the way, it goes itself.
 A crash that came in between is brought where its cause is now.
+
+A group that was merged into another is emptied for good, but stays, out of
+every list: its id leads on, and the merge may be undone. What leads to it is
+led on instead of taken away. A group that people's decisions rely on stays
+listed as an empty one, which shows nowhere, and waits for crashes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import cast
 
 from chalicelib import keys, left_groups
 from chalicelib.bootstrap import Services
 from chalicelib.left_groups import LeftGroup
-from chalicelib.records import Group, GroupVersion, bucket_pointer, orders_of, stack_pointer
+from chalicelib.placement import Placement
+from chalicelib.records import (
+    NO_FIRST,
+    NO_LAST,
+    Group,
+    GroupVersion,
+    bucket_pointer,
+    orders_of,
+    stack_pointer,
+)
 from chalicelib.regrouping import Regrouping
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
@@ -35,6 +50,7 @@ from chalicelib.storage.ports import (
 from chalicelib.storage.schema import BY_GROUP
 
 _MAX_ATTEMPTS = 10  # to settle one group while others write to it
+_MAX_BROUGHT = 1000  # reports of a merged group at a time: placing.py has brought all but a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,8 @@ class Settling:
             self._sweep(note.group_id)  # who took it away was stopped here
             return True
         group = Group.from_item(item)
+        if group.merged_into is not None:
+            return self._settle_merged(group, note, at_once)
         if next(self._services.crashes.oldest_first(group.group_id), None) is None:
             return self._settle_empty(group, note, at_once)
         if note.is_closed and not self._open(group):
@@ -170,26 +188,66 @@ class Settling:
     def _settle_empty(self, group: Group, note: LeftGroup, at_once: bool) -> bool:
         if group.total != 0 or group.group_id in self._pending:
             return False
+        if group.kept:
+            if not self._delete_parts(group):
+                return False
+            self._table.write([_without_dates(group)])
+            return True
         ways = self._ways_to(group)
         if (ways or not note.is_closed) and not at_once:
             self._delete(group, ways)
             self._table.write([left_groups.closed(note)])
             return False
         self._delete(group, ways)
-        partition = keys.group_partition(group.group_id)
-        for key, item in self._children(partition).items():
+        if not self._delete_parts(group):
+            return False
+        undecided = {"total": 0, "merged_into": None, "kept": group.kept}
+        gone = Delete(keys.group(group.group_id), must_exist=True, require=undecided)
+        self._table.write([gone, *self._out_of_lists(group)])
+        self._sweep(group.group_id)
+        return True
+
+    def _delete_parts(self, group: Group) -> bool:
+        """Take the empty group's parts in versions away; False: one is not empty."""
+        for key, item in self._children(keys.group_partition(group.group_id)).items():
             if _is_part(key):
                 part = GroupVersion.from_item(item)
                 if part.total != 0:
                     return False
                 self._table.write(_without(part))
+        return True
+
+    def _out_of_lists(self, group: Group) -> list[Operation]:
         totals = keys.totals(keys.app_partition(self._app_id))
-        self._table.write([
-            Delete(keys.group(group.group_id), must_exist=True, require={"total": 0}),
+        return [
             Delete(keys.group_by_class(self._app_id, group.class_name or "", group.group_id)),
             Update(totals, add={"groups": -1}),
-        ])  # fmt: skip
-        self._sweep(group.group_id)
+        ]
+
+    # --- merged into another ---
+
+    def _settle_merged(self, group: Group, note: LeftGroup, at_once: bool) -> bool:
+        placement = Placement(self._services, self._app_id)
+        left = self._services.crashes.oldest_first(group.group_id)
+        if placement.move(islice(left, _MAX_BROUGHT)):
+            return False
+        if group.total != 0 or group.group_id in self._pending:
+            return False
+        led = placement.lead_buckets(group.group_id) + placement.lead(group.group_id)
+        if (led or not note.is_closed) and not at_once:
+            self._table.write([left_groups.closed(note)])
+            return False
+        if not self._delete_parts(group):
+            return False
+        if not group.unlisted:
+            gone = _without_dates(group)
+            gone = replace(
+                gone,
+                set={**gone.set, "unlisted": True},
+                remove=("app_pk", "group_pk", "user_pk"),
+                require={**gone.require, "unlisted": None},
+            )
+            self._table.write([gone, *self._out_of_lists(group)])
         return True
 
     def _ways_to(self, group: Group) -> list[Key]:
@@ -242,6 +300,22 @@ class Settling:
         left = list(self._children(keys.group_partition(group_id)))
         for start in range(0, len(left), MAX_BATCH_ITEMS):
             self._table.write([Delete(key) for key in left[start : start + MAX_BATCH_ITEMS]])
+
+
+def _without_dates(group: Group) -> Update:
+    """Takes the dates of the crashes it had from an empty group; the next one sets them."""
+    orders = orders_of(group.group_id, NO_FIRST, 0, NO_LAST)
+    return Update(
+        keys.group(group.group_id),
+        set={"created_at": NO_FIRST, "last_at": NO_LAST, **orders},
+        require={
+            "total": 0,
+            "created_at": group.created_at,
+            "last_at": group.last_at,
+            "merged_into": group.merged_into,
+        },
+        must_exist=True,
+    )
 
 
 def _without(part: GroupVersion) -> list[Operation]:

@@ -58,6 +58,21 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Bring what is in a group where people decided that it belongs (see placing.py).
+
+    `subject` is the group that was decided about; `after` is how far it is in
+    this `round`.
+    """
+
+    app_id: str
+    group_id: int
+    subject: int
+    round: int = 0
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FinishDeletion:
     """Delete what is left of crashes whose deletion was begun, and settle their groups."""
 
@@ -73,13 +88,14 @@ class ExportReport:
 
 
 SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
-Task: TypeAlias = Union[SymbolTask, FinishDeletion, ExportReport]
+Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
     "mapping_arrived": MappingArrived,
     "read_anew": ReadAnew,
     "settle": Settle,
+    "place": Place,
     "finish_deletion": FinishDeletion,
     "export_report": ExportReport,
 }

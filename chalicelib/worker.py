@@ -12,11 +12,12 @@ from chalicelib.bootstrap import Services
 from chalicelib.errors import FormatError
 from chalicelib.landing import is_landing
 from chalicelib.payload import Payload
+from chalicelib.placing import Placing
 from chalicelib.records import DeadLetter
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.events import Created, created_objects
 from chalicelib.storage.ports import BlobNotFound, Message, Put
-from chalicelib.tasks import MAX_DELAY_S, ExportReport, FinishDeletion, Settle, Task
+from chalicelib.tasks import MAX_DELAY_S, ExportReport, FinishDeletion, Place, Settle, Task
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +109,8 @@ class Worker:
     def _run(self, task: Task) -> None:
         if isinstance(task, ExportReport):
             self._services.exports.run(task.report_id)
+        elif isinstance(task, Place):
+            Placing(self._services).run(task)
         elif isinstance(task, FinishDeletion):
             self._services.deletion.finish(task.app_id, task.report_ids)
             self._resymbolication.run(Settle(task.app_id))

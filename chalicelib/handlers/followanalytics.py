@@ -151,7 +151,8 @@ def _report(group: Group, asked: Occurrence) -> StoredReport:
         except NotFound:
             pass
         else:
-            if report.group_id == group.group_id and occurrence_of(report) == asked:
+            own = services().groups.find(report.group_id)  # the one that it is merged into by now
+            if own.group_id == group.group_id and occurrence_of(report) == asked:
                 return report
     raise NotFound("App Crash Occurrence", asked.id)
 

@@ -14,6 +14,7 @@ from chalicelib.errors import (
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    Refused,
     Unauthenticated,
 )
 from chalicelib.handlers.common import json_answer
@@ -45,6 +46,8 @@ def _told(error: CrashbucketError) -> tuple[int, dict[str, list[str]]]:
             return 404, {error.kind.replace(" ", "_"): ["not found"]}
         case InvalidRequest():
             return 422, {name: list(texts) for name, texts in error.fields.items()}
+        case Refused():
+            return 409, {error.field: [error.problem]}
         case PayloadTooLarge():
             size = "" if error.size_bytes is None else f"{error.size_bytes} bytes, "
             told = f"is too large: {size}the limit is {error.limit_bytes}"

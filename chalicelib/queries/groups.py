@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from chalicelib import keys
+from chalicelib import clock, keys
 from chalicelib.counts import Counts
 from chalicelib.deltas import Row
 from chalicelib.errors import NotFound
@@ -52,27 +52,37 @@ class GroupQueries:
         self._regressions = Regressions(table)
 
     def group(self, app_id: str, group_id: int) -> CountedGroup:
-        """One group of the app; raises `NotFound` also for a group of another app, and for one
-        that has lost its crashes."""
+        """One group of the app, or the one that it was merged into; raises `NotFound` also for a
+        group of another app, and for one that has lost its crashes."""
         found = self._counts.unfolded(app_id, lambda: self._group(app_id, group_id))
-        if not found.total:
+        if not (found.total or found.group.kept):
             raise NotFound("crash reason", str(group_id))
         return found
 
     def _group(self, app_id: str, group_id: int) -> CountedGroup:
-        item = self._table.get(keys.group(group_id))
-        if item is None or item["app_id"] != app_id:
+        group = self.find(group_id)
+        if group.app_id != app_id:
             raise NotFound("crash reason", str(group_id))
         rows = _by_group(self._counts.pending(app_id).rows)
-        group = self._reopened({group_id: Group.from_item(item)}, rows)[group_id]
-        return self._shown([group], {group_id: _counted(group, rows.get(group_id, ()))})[0]
+        group = self._reopened({group.group_id: group}, rows)[group.group_id]
+        counted = _counted(group, rows.get(group.group_id, ()))
+        return self._shown([group], {group.group_id: counted})[0]
 
     def find(self, group_id: int) -> Group:
-        """A group of whatever app, without its counts; raises `NotFound`."""
-        item = self._table.get(keys.group(group_id))
-        if item is None:
-            raise NotFound("crash reason", str(group_id))
-        return Group.from_item(item)
+        """A group of whatever app, without its counts, or the one that it was merged into; raises
+        `NotFound`."""
+        seen: set[int] = set()
+        following: int | None = group_id
+        while following is not None and following not in seen:
+            seen.add(following)
+            item = self._table.get(keys.group(following))
+            if item is None:
+                break
+            group = Group.from_item(item)
+            if group.merged_into is None:
+                return group
+            following = group.merged_into
+        raise NotFound("crash reason", str(group_id))
 
     def of_app(
         self,
@@ -123,21 +133,22 @@ class GroupQueries:
     def group_in_version(self, version: Version, group_id: int) -> CountedGroup:
         """The part of a group that crashed in one version; `NotFound` where there is none."""
         found = self._counts.unfolded(
-            version.app_id, lambda: self._group_in_version(version, group_id)
+            version.app_id, lambda: self._group_in_version(version, self.find(group_id))
         )
         if not found.total:
             raise NotFound("crash reason", str(group_id))
         return found
 
-    def _group_in_version(self, version: Version, group_id: int) -> CountedGroup:
+    def _group_in_version(self, version: Version, group: Group) -> CountedGroup:
+        group_id = group.group_id
         rows = [r for r in self._counts.pending(version.app_id).rows if r.group_id == group_id]
         mine = _by_group(row for row in rows if row.version_id == version.version_id)
         part = self._parts(version.version_id, [group_id], mine).get(group_id)
-        item = self._table.get(keys.group(group_id))
-        if part is None or item is None or item["app_id"] != version.app_id:
+        if part is None or group.app_id != version.app_id:
             raise NotFound("crash reason", str(group_id))
-        group = self._reopened({group_id: Group.from_item(item)}, {group_id: rows})[group_id]
-        return _in_version(group, part, version)
+        return _in_version(
+            self._reopened({group_id: group}, {group_id: rows})[group_id], part, version
+        )
 
     def of_version(
         self,
@@ -286,6 +297,8 @@ def _counted(group: Group, pending: Sequence[Row]) -> _Counted:
         if row.last > last_at:
             last_at, version_id = row.last, row.version_id
     total = group.total + sum(row.reports for row in pending)
+    if first_at > last_at:  # it has had no crash yet, or has none any more
+        first_at = last_at = group.updated_at or clock.to_stored(clock.now())
     return _Counted(Span(total, first_at, last_at), version_id)
 
 
