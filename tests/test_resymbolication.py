@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -23,6 +24,7 @@ from chalicelib.recount import recount_app
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.ports import Key, Update, query_all
+from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import MAX_DELAY_S, SymbolsArrived, encode
 from chalicelib.worker import Worker
 
@@ -60,6 +62,19 @@ class NamedByBuilds(Reader):
         return Report("windows", "SIGSEGV", threads=(crashed,), lacking=tuple(lacking))
 
 
+class SymbolsOf:
+    """What the reader has, as a worker asks for it."""
+
+    def __init__(self, reader: NamedByBuilds) -> None:
+        self._reader = reader
+
+    def look_again(self) -> None:
+        """There is nothing that it remembers."""
+
+    def were_there(self, _: str, build: str, __: str) -> bool:
+        return build.upper() in {name.upper() for name in self._reader.symbols}
+
+
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     moved = Clock()
@@ -80,7 +95,8 @@ def services(tmp_path: Path, reader: NamedByBuilds, time: Clock) -> Iterator[Ser
         built.table, built.blobs, built.bucketing, built.ids, reader.crash,
         built.accounts.find_app,
     )  # fmt: skip
-    yield replace(built, reader=reader, processor=processor)
+    symbols = cast(Symbols, SymbolsOf(reader))
+    yield replace(built, reader=reader, processor=processor, symbols=symbols)
     store.close()
 
 
