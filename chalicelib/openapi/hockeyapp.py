@@ -62,13 +62,17 @@ def read(
 ) -> Operation:
     """What needs a token and answers 200."""
     answers = {**_REFUSED, 200: json(description, schema), **(more or {})}
-    return Operation(answers, parameters, security=TOKEN)
+    return Operation(answers, parameters, security=TOKEN, scope="read")
 
 
-def changed(
-    description: str, schema: Schema, body: Body | None = None, status: int = 200
-) -> Operation:
-    return Operation({**_REFUSED, status: json(description, schema)}, (), body, TOKEN)
+def changed(description: str, schema: Schema, body: Body | None = None) -> Operation:
+    answers = {**_REFUSED, 200: json(description, schema)}
+    return Operation(answers, (), body, TOKEN, "write")
+
+
+def uploaded(description: str, schema: Schema, body: Body) -> Operation:
+    answers = {**_REFUSED, 201: json(description, schema)}
+    return Operation(answers, (), body, TOKEN, "upload")
 
 
 # --- parameters --------------------------------------------------------------
@@ -258,6 +262,7 @@ DOOR = Door(
                 ),
             ),
             security=MAYBE_TOKEN,
+            scope="read",
         ),
         "hockeyapp.get_report": read("The whole report", ref("WholeReport"), more={202: _WAITS}),
         "hockeyapp.statistics": read("The versions", ref("Statistics")),
@@ -271,6 +276,7 @@ DOOR = Door(
                 302: Answer("To the store, for what is large", headers={"Location": "A link"}),
             },
             security=TOKEN,
+            scope="read",
         ),
         "hockeyapp_crashes.delete_crash": changed("It is gone", ref("Done")),
         "hockeyapp_search.search_crashes": _FOUND_CRASHES,
@@ -286,8 +292,8 @@ DOOR = Door(
         "hockeyapp_triage.get_annotation": read("The note, or none", ref("Annotation")),
         "hockeyapp_triage.set_annotation": changed("The note", ref("Annotation"), _NOTE),
         "hockeyapp_triage.delete_annotation": changed("Nothing", ref("AnnotationRemoved")),
-        "symbols.upload_symbols": changed(
-            "What each of the files is", ref("AddedSymbolFiles"), _SYMBOLS, 201
+        "symbols.upload_symbols": uploaded(
+            "What each of the files is", ref("AddedSymbolFiles"), _SYMBOLS
         ),
         "symbols.list_symbols": read("A page of symbol files", ref("SymbolFiles"), *_PAGES),
         "symbols.list_missing_symbols": read(
@@ -295,7 +301,7 @@ DOOR = Door(
         ),
         "symbols.get_symbols": read("The file", ref("LinkedSymbolFile")),
         "symbols.delete_symbols": changed("It is gone", ref("Done")),
-        "symbols.upload_version": changed(
+        "symbols.upload_version": uploaded(
             _VERSION_MADE,
             ref("Version"),
             Body(
@@ -306,10 +312,9 @@ DOOR = Door(
                     }
                 }
             ),
-            201,
         ),
-        "symbols.update_version": changed(
-            _VERSION_MADE, ref("Version"), Body({FORM: fields(dsym=_DSYM)}), 201
+        "symbols.update_version": uploaded(
+            _VERSION_MADE, ref("Version"), Body({FORM: fields(dsym=_DSYM)})
         ),
         "uploads.begin_upload": Operation(
             {
