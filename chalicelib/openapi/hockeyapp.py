@@ -75,6 +75,16 @@ def uploaded(description: str, schema: Schema, body: Body) -> Operation:
     return Operation(answers, (), body, TOKEN, "upload")
 
 
+def decided(description: str, body: Body | None = None, status: int = 200) -> Operation:
+    """What a person decides of a group; 409 where another decision stands against it."""
+    answers = {
+        **_REFUSED,
+        status: json(description, ref("UpdatedCrashReason")),
+        409: json("Another decision stands against this", _ERRORS),
+    }
+    return Operation(answers, (), body, TOKEN, "write")
+
+
 # --- parameters --------------------------------------------------------------
 
 _PAGE = Parameter(
@@ -176,6 +186,18 @@ _NOTE = Body(
     {"application/x-www-form-urlencoded": fields(text={**TEXT, "maxLength": MAX_ANNOTATION_CHARS})},
     required=False,
     example={"text": "Happens when the list is empty"},
+)
+_MERGE = Body(
+    {"application/x-www-form-urlencoded": fields(into=described(TEXT, "`id` of a crash group"))},
+    "The query is taken too",
+    required=False,
+    example={"into": "870123456789012"},
+)
+_SPLIT = Body(
+    {"application/x-www-form-urlencoded": fields(stack=described(TEXT, "`stack` of a stack"))},
+    "The query is taken too",
+    required=False,
+    example={"stack": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
 )
 _VERSION_OF_MAPPING: dict[str, Schema] = {
     "bundle_version": described(TEXT, "Of a mapping: the version it is of"),
@@ -292,6 +314,12 @@ DOOR = Door(
         "hockeyapp_triage.get_annotation": read("The note, or none", ref("Annotation")),
         "hockeyapp_triage.set_annotation": changed("The note", ref("Annotation"), _NOTE),
         "hockeyapp_triage.delete_annotation": changed("Nothing", ref("AnnotationRemoved")),
+        "hockeyapp_regroup.merge_group": decided("The group that both are now", _MERGE),
+        "hockeyapp_regroup.undo_merge": decided("The group, one of its own again"),
+        "hockeyapp_regroup.split_group": decided("The stack's own group", _SPLIT, 201),
+        "hockeyapp_regroup.undo_split": decided("The group that the stack is in again"),
+        "hockeyapp_regroup.list_stacks": read("The stacks", ref("StacksOfGroup")),
+        "hockeyapp_regroup.list_merges": read("Merges and splits", ref("Decisions")),
         "symbols.upload_symbols": uploaded(
             "What each of the files is", ref("AddedSymbolFiles"), _SYMBOLS
         ),
