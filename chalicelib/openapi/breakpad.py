@@ -114,6 +114,7 @@ BREAKPAD = Door(
                 _KEY,
             ),
             TOKEN_OR_KEY,
+            "upload",
         ),
         "breakpad_symbols.check_status": Operation(
             {
@@ -121,6 +122,7 @@ BREAKPAD = Door(
                 200: json("Whether they are there", record(status=words("FOUND", "MISSING"))),
             },
             security=TOKEN_OR_KEY,
+            scope="upload",
         ),
         "breakpad_symbols.create_upload": Operation(
             {
@@ -128,6 +130,7 @@ BREAKPAD = Door(
                 200: json("Where to put the file", record(uploadUrl=URL, uploadKey=TEXT)),
             },
             security=TOKEN_OR_KEY,
+            scope="upload",
         ),
         "breakpad_symbols.put_symbols": Operation(
             {
@@ -154,6 +157,7 @@ BREAKPAD = Door(
                 },
             ),
             security=TOKEN_OR_KEY,
+            scope="upload",
         ),
     },
     _SCHEMAS,

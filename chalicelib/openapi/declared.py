@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from chalicelib.access import Scope
+
 Schema: TypeAlias = Mapping[str, Any]
 """A JSON Schema (2020-12), as OpenAPI 3.1 takes it."""
 
@@ -68,6 +70,8 @@ class Operation:
     parameters: Sequence[Parameter] = ()
     body: Body | None = None
     security: Security = ()
+    scope: Scope | None = None
+    """What the credentials have to cover, where any are asked for."""
     deprecated: bool = False
 
 

@@ -93,7 +93,7 @@ def _operation(route: Declared) -> dict[str, Any]:
     shaped["tags"] = [route.door.name]
     if operation.deprecated:
         shaped["deprecated"] = True
-    shaped["security"] = security.requirement(operation.security)
+    shaped["security"] = security.requirement(operation.security, operation.scope)
     parameters = [_parameter(each) for each in (*variables, *operation.parameters)]
     if parameters:
         shaped["parameters"] = parameters

@@ -139,6 +139,7 @@ DOOR = Door(
             },
             _PAGES,
             security=TOKEN_OR_BASIC,
+            scope="read",
         ),
         "followanalytics.export_occurrence": Operation(
             {
@@ -154,6 +155,7 @@ DOOR = Door(
                 )
             ),
             security=TOKEN_OR_BASIC,
+            scope="read",
         ),
         "followanalytics.get_job": Operation(
             {
@@ -167,6 +169,7 @@ DOOR = Door(
             },
             _PAGES,
             security=TOKEN_OR_BASIC,
+            scope="read",
         ),
         "followanalytics.download_file": Operation(
             {

@@ -62,13 +62,27 @@ def read(
 ) -> Operation:
     """What needs a token and answers 200."""
     answers = {**_REFUSED, 200: json(description, schema), **(more or {})}
-    return Operation(answers, parameters, security=TOKEN)
+    return Operation(answers, parameters, security=TOKEN, scope="read")
 
 
-def changed(
-    description: str, schema: Schema, body: Body | None = None, status: int = 200
-) -> Operation:
-    return Operation({**_REFUSED, status: json(description, schema)}, (), body, TOKEN)
+def changed(description: str, schema: Schema, body: Body | None = None) -> Operation:
+    answers = {**_REFUSED, 200: json(description, schema)}
+    return Operation(answers, (), body, TOKEN, "write")
+
+
+def uploaded(description: str, schema: Schema, body: Body) -> Operation:
+    answers = {**_REFUSED, 201: json(description, schema)}
+    return Operation(answers, (), body, TOKEN, "upload")
+
+
+def decided(description: str, body: Body | None = None, status: int = 200) -> Operation:
+    """What a person decides of a group; 409 where another decision stands against it."""
+    answers = {
+        **_REFUSED,
+        status: json(description, ref("UpdatedCrashReason")),
+        409: json("Another decision stands against this", _ERRORS),
+    }
+    return Operation(answers, (), body, TOKEN, "write")
 
 
 # --- parameters --------------------------------------------------------------
@@ -173,6 +187,18 @@ _NOTE = Body(
     required=False,
     example={"text": "Happens when the list is empty"},
 )
+_MERGE = Body(
+    {"application/x-www-form-urlencoded": fields(into=described(TEXT, "`id` of a crash group"))},
+    "The query is taken too",
+    required=False,
+    example={"into": "870123456789012"},
+)
+_SPLIT = Body(
+    {"application/x-www-form-urlencoded": fields(stack=described(TEXT, "`stack` of a stack"))},
+    "The query is taken too",
+    required=False,
+    example={"stack": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
+)
 _VERSION_OF_MAPPING: dict[str, Schema] = {
     "bundle_version": described(TEXT, "Of a mapping: the version it is of"),
     "bundle_short_version": TEXT,
@@ -258,6 +284,7 @@ DOOR = Door(
                 ),
             ),
             security=MAYBE_TOKEN,
+            scope="read",
         ),
         "hockeyapp.get_report": read("The whole report", ref("WholeReport"), more={202: _WAITS}),
         "hockeyapp.statistics": read("The versions", ref("Statistics")),
@@ -271,6 +298,7 @@ DOOR = Door(
                 302: Answer("To the store, for what is large", headers={"Location": "A link"}),
             },
             security=TOKEN,
+            scope="read",
         ),
         "hockeyapp_crashes.delete_crash": changed("It is gone", ref("Done")),
         "hockeyapp_search.search_crashes": _FOUND_CRASHES,
@@ -286,8 +314,14 @@ DOOR = Door(
         "hockeyapp_triage.get_annotation": read("The note, or none", ref("Annotation")),
         "hockeyapp_triage.set_annotation": changed("The note", ref("Annotation"), _NOTE),
         "hockeyapp_triage.delete_annotation": changed("Nothing", ref("AnnotationRemoved")),
-        "symbols.upload_symbols": changed(
-            "What each of the files is", ref("AddedSymbolFiles"), _SYMBOLS, 201
+        "hockeyapp_regroup.merge_group": decided("The group that both are now", _MERGE),
+        "hockeyapp_regroup.undo_merge": decided("The group, one of its own again"),
+        "hockeyapp_regroup.split_group": decided("The stack's own group", _SPLIT, 201),
+        "hockeyapp_regroup.undo_split": decided("The group that the stack is in again"),
+        "hockeyapp_regroup.list_stacks": read("The stacks", ref("StacksOfGroup")),
+        "hockeyapp_regroup.list_merges": read("Merges and splits", ref("Decisions")),
+        "symbols.upload_symbols": uploaded(
+            "What each of the files is", ref("AddedSymbolFiles"), _SYMBOLS
         ),
         "symbols.list_symbols": read("A page of symbol files", ref("SymbolFiles"), *_PAGES),
         "symbols.list_missing_symbols": read(
@@ -295,7 +329,7 @@ DOOR = Door(
         ),
         "symbols.get_symbols": read("The file", ref("LinkedSymbolFile")),
         "symbols.delete_symbols": changed("It is gone", ref("Done")),
-        "symbols.upload_version": changed(
+        "symbols.upload_version": uploaded(
             _VERSION_MADE,
             ref("Version"),
             Body(
@@ -306,10 +340,9 @@ DOOR = Door(
                     }
                 }
             ),
-            201,
         ),
-        "symbols.update_version": changed(
-            _VERSION_MADE, ref("Version"), Body({FORM: fields(dsym=_DSYM)}), 201
+        "symbols.update_version": uploaded(
+            _VERSION_MADE, ref("Version"), Body({FORM: fields(dsym=_DSYM)})
         ),
         "uploads.begin_upload": Operation(
             {

@@ -103,7 +103,7 @@ _ONLY = json("Another method is meant", _DETAIL, Allow="The methods that are")
 _NOT_HERE = Operation(
     {405: _ONLY, 400: BAD_GATEWAY_REQUEST, 413: TOO_LARGE_FOR_GATEWAY}, security=NOBODY
 )
-_NOT_SO = Operation({**_REFUSED, 405: _ONLY}, security=BASIC_OR_TOKEN)
+_NOT_SO = Operation({**_REFUSED, 405: _ONLY}, security=BASIC_OR_TOKEN, scope="read")
 _PAGES = (
     Parameter("page", "Counted from 1", {"type": "integer", "minimum": 1, "default": 1}),
     Parameter(
@@ -115,7 +115,7 @@ _PAGES = (
 
 
 def _read(answer: Answer, *parameters: Parameter) -> Operation:
-    return Operation({**_REFUSED, 200: answer}, parameters, security=BASIC_OR_TOKEN)
+    return Operation({**_REFUSED, 200: answer}, parameters, security=BASIC_OR_TOKEN, scope="read")
 
 
 _DOWNLOAD = Operation(
@@ -182,6 +182,7 @@ DOOR = Door(
             (),
             Body({FORM: {**fields(file=FILE, appid=TEXT), "required": ["file"]}}),
             BASIC_OR_TOKEN,
+            "upload",
         ),
         "omaha_symbols.list_symbols": _read(
             json(
@@ -193,7 +194,7 @@ DOOR = Door(
         ),
         "omaha_symbols.get_symbols": _read(json("The file", ref("OmahaSymbols"))),
         "omaha_symbols.delete_symbols": Operation(
-            {**_REFUSED, 204: Answer("It is gone")}, security=BASIC_OR_TOKEN
+            {**_REFUSED, 204: Answer("It is gone")}, security=BASIC_OR_TOKEN, scope="write"
         ),
         "omaha_symbols.symbols_only": _NOT_SO,
         "omaha_symbols.symbol_file_only": _NOT_SO,

@@ -133,13 +133,14 @@ def _operation(document: Node, method: str, path: str, operation: Node) -> str:
 
 
 def _asked(operation: Node) -> str:
-    names = [name for way in operation.get("security", []) for name in way]
-    if not names:
+    ways = {name: roles for way in operation.get("security", []) for name, roles in way.items()}
+    if not ways:
         return "Needs no credentials."
-    ways = ", ".join(escape(name) for name in names)
-    if {} in operation["security"]:
-        return f"May need credentials: {ways}."
-    return f"Needs credentials, one of: {ways}."
+    scope = "".join(
+        f" of the scope <code>{escape(role)}</code>" for role in next(iter(ways.values()))
+    )
+    needs = "May need" if {} in operation["security"] else "Needs"
+    return f"{needs} credentials{scope}, as one of: {', '.join(map(escape, ways))}."
 
 
 def _parameters(parameters: Sequence[Node]) -> str:

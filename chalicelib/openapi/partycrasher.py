@@ -38,7 +38,9 @@ _WRONG: Answers = {
 
 def _read(answer: Answer, *parameters: Parameter, status: int = 200) -> Operation:
     """What is open, or needs a token, by `CRASHBUCKET_PARTYCRASHER_READ`."""
-    return Operation({**_WRONG, **_UNSEEN, status: answer}, parameters, security=MAYBE_TOKEN)
+    return Operation(
+        {**_WRONG, **_UNSEEN, status: answer}, parameters, security=MAYBE_TOKEN, scope="read"
+    )
 
 
 _MOMENT = "A date (`2016-02-29`, `2016-02`, `2016`), a date-time, or `3-days-ago`"
@@ -76,6 +78,7 @@ _SEARCH = Operation(
         Parameter("order", "Up or down", {"enum": ["desc", "asc"], "default": "desc"}),
     ),
     security=MAYBE_TOKEN,
+    scope="read",
 )
 _ONE = ref("PostedReport")
 _DRY_RUN = Operation(
@@ -122,6 +125,7 @@ DOOR = Door(
                 503: json("Some are left: send it again", _ERROR),
             },
             security=TOKEN,
+            scope="admin",
         ),
         "partycrasher.redirect_to_buckets": _read(
             Answer("To the buckets", headers=_GONE_TO), status=302

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.access import Scope
 from chalicelib.openapi.declared import Security
 
 SCHEMES: Mapping[str, Mapping[str, Any]] = {
@@ -45,6 +46,8 @@ MAYBE_TOKEN: Security = ("", *TOKEN)
 """By the settings, or by what is asked for, it goes without."""
 
 
-def requirement(security: Security) -> list[dict[str, list[str]]]:
-    """Any one of the schemes; none at all for an empty list."""
-    return [{name: []} if name else {} for name in security]
+def requirement(security: Security, scope: Scope | None) -> list[dict[str, list[str]]]:
+    """Any one of the schemes, with the scope as the role that is required; none at all for an
+    empty list."""
+    roles = [scope] if scope else []
+    return [{name: list(roles)} if name else {} for name in security]

@@ -34,7 +34,7 @@ from tests.handlers.test_omaha_symbols import SYM
 from tests.infra.test_no_500 import known  # noqa: F401 - a fixture
 from tests.minidump_forms import DUMP
 
-_EXAMPLES = int(os.environ.get("CRASHBUCKET_CONTRACT_EXAMPLES", "8"))
+_EXAMPLES = int(os.environ.get("CRASHBUCKET_CONTRACT_EXAMPLES", "5"))
 _KNOWN = ("known-0", "known-1")  # stand in a path for what is there
 _UNKNOWN = ("0", "-1", "9" * 20, "no such", "a%2Fb", "é")
 _USER = {"email": "jo@example.com", "password": "open sesame"}  # of the document's example

@@ -20,18 +20,12 @@ from chalicelib.openapi.document import document, undeclared
 from chalicelib.projects import check_name
 from chalicelib.queries import lucene
 from tests.described import DOCUMENT, problem
-from tests.infra.test_no_500 import known  # noqa: F401 - a fixture
 from tests.wsgi_client import get, request
 
 _OPERATIONS = [
     (method.upper(), path, operation)
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
-]
-_CLOSED = [
-    (method, path)
-    for method, path, operation in _OPERATIONS
-    if operation["security"] and {} not in operation["security"]
 ]
 
 
@@ -135,41 +129,6 @@ def test_a_cold_start_pays_nothing_for_the_document() -> None:
         [sys.executable, "-c", printing], check=True, capture_output=True, text=True
     )
     assert not [name for name in done.stdout.split() if name.startswith("chalicelib.openapi")]
-
-
-# --- what it says of credentials ------------------------------------------------
-
-
-def _filled(path: str, values: dict[str, str]) -> str:
-    for name, value in values.items():
-        path = path.replace(f"{{{name}}}", value.split()[0])
-    return path
-
-
-@pytest.mark.parametrize(("method", "path"), _CLOSED)
-def test_what_is_said_to_need_credentials_needs_them(
-    known: dict[str, str],  # noqa: F811
-    method: str,
-    path: str,
-) -> None:
-    if (method, path) == ("DELETE", "/reports"):
-        pytest.skip("asks the settings first, and they say no")
-    asked = _filled(path, known)
-    for headers in ({}, {"X-HockeyAppToken": "wrong"}, {"Authorization": "Bearer wrong"}):
-        answer = request(method, asked, headers=headers)
-        assert answer.status == 401, headers
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [(m, p) for m, p, operation in _OPERATIONS if not operation["security"]],
-)
-def test_what_is_said_to_need_no_credentials_needs_none(
-    known: dict[str, str],  # noqa: F811
-    method: str,
-    path: str,
-) -> None:
-    assert request(method, _filled(path, known)).status != 401
 
 
 # --- the check of answers itself ---------------------------------------------------
