@@ -272,6 +272,25 @@ SCHEMAS: Mapping[str, Schema] = {
         attachments=array(record(name=TEXT, filename=TEXT, content_type=TEXT, size=COUNT, url=URL)),
         status=_OK,
     ),
+    "Stacks": record(
+        stacks=array(
+            record(
+                stack=described(TEXT, "Its fingerprint, by which it can be split off"),
+                number_of_crashes=COUNT,
+                created_at=TIME,
+                last_crash_at=TIME,
+                functions=described(TEXTS, "Of its frames, innermost first"),
+            )
+        ),
+        status=_OK,
+    ),
+    "Merges": record(
+        merges=array(record(id=ID, into=ID, at=TIME)),
+        splits=array(
+            record(id=described(ID, "The stack's own group"), **{"from": ID}, stack=TEXT, at=TIME)
+        ),
+        status=_OK,
+    ),
     "UpdatedCrashReason": record(crash_reason=ref("CrashReason"), status=_OK),
     "AnnotationRemoved": record(status=_OK, crash_annotations={"type": "null"}),
     "SymbolFiles": page(symbols=array(ref("SymbolFile"))),
