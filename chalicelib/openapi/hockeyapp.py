@@ -75,12 +75,12 @@ def uploaded(description: str, schema: Schema, body: Body) -> Operation:
     return Operation(answers, (), body, TOKEN, "upload")
 
 
-def regrouped(description: str, body: Body | None = None, status: int = 200) -> Operation:
-    """What people decide about which crashes are a group; 409 where it cannot be so now."""
+def decided(description: str, body: Body | None = None, status: int = 200) -> Operation:
+    """What a person decides of a group; 409 where another decision stands against it."""
     answers = {
         **_REFUSED,
         status: json(description, ref("UpdatedCrashReason")),
-        409: json("It cannot be so as the groups stand", _ERRORS),
+        409: json("Another decision stands against this", _ERRORS),
     }
     return Operation(answers, (), body, TOKEN, "write")
 
@@ -149,7 +149,6 @@ def path(name: str, description: str, schema: Schema = TEXT) -> Parameter:
 
 # --- bodies ------------------------------------------------------------------
 
-_URLENCODED = "application/x-www-form-urlencoded"
 _SAID: dict[str, Schema] = {
     "description": described(TEXT, "What the user wrote"),
     "attachment0": FILE,
@@ -166,13 +165,13 @@ _POST = Body(
     {
         FORM: fields(raw=described(TEXT, "A log"), xml=described(TEXT, "QuincyKit's XML"), **_SAID),
         XML: described(TEXT, "QuincyKit's XML, as the body"),
-        _URLENCODED: fields(raw=TEXT, xml=TEXT, userID=TEXT, contact=TEXT),
+        "application/x-www-form-urlencoded": fields(raw=TEXT, xml=TEXT, userID=TEXT, contact=TEXT),
     },
     "`raw` with a log, or QuincyKit's XML as `xml` or as the body",
 )
 _DECISION = Body(
     {
-        _URLENCODED: fields(
+        "application/x-www-form-urlencoded": fields(
             status=described(words("0", "1", "2"), "0 open, 1 resolved, 2 ignored"),
             ticket_url=described(
                 TEXT, f"An http(s) address of at most {MAX_TICKET_CHARS} characters; empty: none"
@@ -184,27 +183,21 @@ _DECISION = Body(
     example={"status": "1", "ticket_url": "https://bugs.example.com/17"},
 )
 _NOTE = Body(
-    {_URLENCODED: fields(text={**TEXT, "maxLength": MAX_ANNOTATION_CHARS})},
+    {"application/x-www-form-urlencoded": fields(text={**TEXT, "maxLength": MAX_ANNOTATION_CHARS})},
     required=False,
     example={"text": "Happens when the list is empty"},
 )
-_INTO = Body(
-    {
-        _URLENCODED: {
-            **fields(into=described(TEXT, "`id` of the group that takes it in")),
-            "required": ["into"],
-        }
-    },
+_MERGE = Body(
+    {"application/x-www-form-urlencoded": fields(into=described(TEXT, "`id` of a crash group"))},
+    "The query is taken too",
+    required=False,
     example={"into": "870123456789012"},
 )
-_STACK = Body(
-    {
-        _URLENCODED: {
-            **fields(stack=described(TEXT, "A fingerprint, of the group's `stacks`")),
-            "required": ["stack"],
-        }
-    },
-    example={"stack": "STACK"},
+_SPLIT = Body(
+    {"application/x-www-form-urlencoded": fields(stack=described(TEXT, "`stack` of a stack"))},
+    "The query is taken too",
+    required=False,
+    example={"stack": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
 )
 _VERSION_OF_MAPPING: dict[str, Schema] = {
     "bundle_version": described(TEXT, "Of a mapping: the version it is of"),
@@ -321,12 +314,12 @@ DOOR = Door(
         "hockeyapp_triage.get_annotation": read("The note, or none", ref("Annotation")),
         "hockeyapp_triage.set_annotation": changed("The note", ref("Annotation"), _NOTE),
         "hockeyapp_triage.delete_annotation": changed("Nothing", ref("AnnotationRemoved")),
-        "hockeyapp_regroup.merge_group": regrouped("The group that took it in", _INTO),
-        "hockeyapp_regroup.undo_merge": regrouped("The group, its own again"),
-        "hockeyapp_regroup.split_group": regrouped("The stack's own group", _STACK, 201),
-        "hockeyapp_regroup.undo_split": regrouped("The group that has the stack now"),
-        "hockeyapp_regroup.list_stacks": read("Its stacks", ref("Stacks")),
-        "hockeyapp_regroup.list_merges": read("What was decided", ref("Merges")),
+        "hockeyapp_regroup.merge_group": decided("The group that both are now", _MERGE),
+        "hockeyapp_regroup.undo_merge": decided("The group, one of its own again"),
+        "hockeyapp_regroup.split_group": decided("The stack's own group", _SPLIT, 201),
+        "hockeyapp_regroup.undo_split": decided("The group that the stack is in again"),
+        "hockeyapp_regroup.list_stacks": read("The stacks", ref("StacksOfGroup")),
+        "hockeyapp_regroup.list_merges": read("Merges and splits", ref("Decisions")),
         "symbols.upload_symbols": uploaded(
             "What each of the files is", ref("AddedSymbolFiles"), _SYMBOLS
         ),

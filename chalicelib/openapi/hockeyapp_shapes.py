@@ -227,6 +227,29 @@ SCHEMAS: Mapping[str, Schema] = {
         "examples": [{"status": "success", "histogram": [["2012-04-26", 25], ["2012-04-27", 0]]}],
     },
     "Done": record(status=_OK),
+    "StacksOfGroup": described(
+        record(
+            stacks=array(
+                record(
+                    stack=TEXT,
+                    number_of_crashes=COUNT,
+                    created_at=TIME,
+                    last_crash_at=TIME,
+                    functions=TEXTS,
+                )
+            ),
+            status=_OK,
+        ),
+        "The stacks of a group, those with the most crashes first",
+    ),
+    "Decisions": described(
+        record(
+            merges=array(record(id=ID, into=ID, at=TIME)),
+            splits=array(record({"id": ID, "from": ID, "stack": TEXT, "at": TIME})),
+            status=_OK,
+        ),
+        "What people merged into a group and split off it, the latest first",
+    ),
     "SymbolFile": record(_SYMBOL_FILE),
     "AddedSymbolFile": described(
         record(_SYMBOL_FILE, is_new={"type": "boolean"}),
@@ -270,25 +293,6 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "Attachments": record(
         attachments=array(record(name=TEXT, filename=TEXT, content_type=TEXT, size=COUNT, url=URL)),
-        status=_OK,
-    ),
-    "Stacks": record(
-        stacks=array(
-            record(
-                stack=described(TEXT, "Its fingerprint, by which it can be split off"),
-                number_of_crashes=COUNT,
-                created_at=TIME,
-                last_crash_at=TIME,
-                functions=described(TEXTS, "Of its frames, innermost first"),
-            )
-        ),
-        status=_OK,
-    ),
-    "Merges": record(
-        merges=array(record(id=ID, into=ID, at=TIME)),
-        splits=array(
-            record(id=described(ID, "The stack's own group"), **{"from": ID}, stack=TEXT, at=TIME)
-        ),
         status=_OK,
     ),
     "UpdatedCrashReason": record(crash_reason=ref("CrashReason"), status=_OK),
