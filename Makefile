@@ -5,12 +5,13 @@ PORT ?= 8000
 DATA ?= data
 BENCH ?= full
 N ?= 20000
+EXAMPLES ?= 200
 
 BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.serve-installed
 DEV_STAMP := $(VENV)/.dev-installed
 
-.PHONY: run test lint types bench fuzz drift clean
+.PHONY: run test lint types bench fuzz drift contract clean
 
 run: $(SERVE_STAMP)  ## the embedded server, with a demo app
 	$(BIN)/python -m chalicelib.cli serve --demo --port $(PORT) --data $(DATA)
@@ -33,6 +34,9 @@ fuzz: $(DEV_STAMP)  ## N damaged minidumps (20000), each read or refused within 
 
 drift: $(DEV_STAMP)  ## 10,000 random operations on reports and groups; a recount after each
 	CRASHBUCKET_ALL_OPERATIONS=1 $(BIN)/python -m pytest tests/test_counts_never_drift.py
+
+contract: $(DEV_STAMP)  ## EXAMPLES (200) requests for each operation of the OpenAPI document
+	CRASHBUCKET_CONTRACT_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/openapi/test_contract.py
 
 clean:
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -4,6 +4,7 @@ from chalicelib.handlers import (
     breakpad,
     breakpad_symbols,
     crash_details,
+    description,
     followanalytics,
     hockeyapp,
     hockeyapp_crashes,
@@ -24,6 +25,7 @@ from chalicelib.handlers.application import Application
 
 app = Application(app_name="crashbucket")
 app.register_blueprint(service.routes)
+app.register_blueprint(description.routes)
 app.register_blueprint(hockeyapp.routes)
 app.register_blueprint(hockeyapp_crashes.routes)
 app.register_blueprint(hockeyapp_histograms.routes)

@@ -165,7 +165,7 @@ symbol_commands.register(commands, _DATA, _JSON, _services, _answer)
 def import_(
     paths: tuple[Path, ...], app_id: str | None, no_wait: bool, data: str | None, as_json: bool
 ) -> None:
-    """Take in crash files: logs of every known format, and QuincyKit's XML; folders too.
+    """Take in crash files: logs of every known format, minidumps, QuincyKit's XML; folders too.
 
     Exit status 1 when a file was refused or its crash could not be read.
     """

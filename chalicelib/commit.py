@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -45,6 +45,7 @@ class Crash:
 
     report_id: int
     received: Payload
+    companions: Companions
     report: Report
     app: App
     stack: Stack
@@ -62,12 +63,8 @@ class Crash:
 
     @property
     def lacking(self) -> tuple[ModuleId, ...]:
-        """The builds whose symbols its stack waits for, each once, by the ids symbols are kept."""
-        by_id: dict[str, ModuleId] = {}
-        for module in filter(lambda module: module.debug_id, self.report.lacking):
-            debug_id = canonical_id(module.debug_id)
-            by_id.setdefault(debug_id, ModuleId(module.debug_file, debug_id))
-        return tuple(by_id.values())[:_MAX_LACKING]
+        """The builds whose symbols its stack waits for."""
+        return _lacking(self.report)
 
     @property
     def forced_bucket(self) -> str | None:
@@ -204,14 +201,15 @@ class Batch:
 
     def _note_lacking(self, crash: Crash, fingerprint: str) -> None:
         """Note the stack under each build whose symbols it lacks, for when they arrive."""
-        notes = _notes(crash, fingerprint)
-        for key, module in zip(notes, crash.lacking, strict=True):
-            missing = keys.missing(crash.app.app_id, module.debug_id)
-            told = {"debug_file": module.debug_file}
-            for place in (key, missing):
-                if key not in self._noted and place not in self._written:
+        app_id = crash.app.app_id
+        for module, note in zip(crash.lacking, _notes(crash, fingerprint), strict=True):
+            if note in self._noted:
+                continue
+            for put in _waits_for(module, app_id, fingerprint):
+                place = Key(str(put.item["pk"]), str(put.item["sk"]))
+                if place not in self._written:
                     self._written.add(place)
-                    self.operations.append(Put({"pk": place.pk, "sk": place.sk, **told}))
+                    self.operations.append(put)
 
     def _pointer(self, stack_place: Key, crash: Crash) -> Item | None:
         """What leads from the stack that bucketing put the crash under to the app's group.
@@ -228,6 +226,27 @@ class Batch:
     def _stored_group(self, place: Key) -> int | None:
         item = self.table.get(place)
         return cast(int, item["group_id"]) if item else None
+
+
+def waits_for_symbols(report: Report, app_id: str, fingerprint: str) -> list[Put]:
+    """What notes the stack of a report under each build whose symbols it lacks."""
+    return [put for module in _lacking(report) for put in _waits_for(module, app_id, fingerprint)]
+
+
+def _lacking(report: Report) -> tuple[ModuleId, ...]:
+    """Each build once, by the ids that symbols are kept by."""
+    by_id: dict[str, ModuleId] = {}
+    for module in filter(lambda module: module.debug_id, report.lacking):
+        debug_id = canonical_id(module.debug_id)
+        by_id.setdefault(debug_id, ModuleId(module.debug_file, debug_id))
+    return tuple(by_id.values())[:_MAX_LACKING]
+
+
+def _waits_for(module: ModuleId, app_id: str, fingerprint: str) -> Iterator[Put]:
+    """The note of a stack under a build, and the build in the list of those that are missing."""
+    note = keys.waiting(app_id, module.debug_id, fingerprint)
+    for place in (note, keys.missing(app_id, module.debug_id)):
+        yield Put({"pk": place.pk, "sk": place.sk, "debug_file": module.debug_file})
 
 
 def _notes(crash: Crash, fingerprint: str) -> list[Key]:
@@ -285,7 +304,7 @@ def _posted(crash: Crash) -> PostedJson | None:
 
 def _sent(crash: Crash) -> Sent:
     """What came with a minidump, as lists of crashes show it."""
-    came = Companions.of_payload(crash.received)
+    came = crash.companions
     told = json.dumps(dict(came.annotations), ensure_ascii=False, separators=(",", ":"))
     deflated = zlib.compress(told.encode("utf-8", "replace"), 6)
     return Sent(

@@ -59,19 +59,40 @@ class Eraser:
         others = (app for app in self._apps() if app.app_id not in erased)
         alone = all(next(self._crashes.of_app(app.app_id), None) is None for app in others)
         for app_id in app_ids:
-            self._counts.fold_all(app_id)  # what a stack's reports were counted for is known then
-            while reports := list(islice(self._crashes.of_app(app_id), _CHUNK)):
-                if time.monotonic() > until:
+            while True:
+                if not self._erase_reports(app_id, erased, alone, until):
                     return False
-                fingerprints = {report.fingerprint for report in reports}
-                self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
-                self._delete(self._reports(reports))
+                self._delete(self._groups(app_id))
+                self._delete(self._totals(app_id))
+                # What was committed meanwhile is counted nowhere: it goes, too.
+                if next(self._crashes.of_app(app_id), None) is None:
+                    break
             self._delete_exports(app_id)
-            self._delete(self._groups(app_id))
-            self._delete(self._totals(app_id))
             self._delete_landed(app_id)
         self._erase_dead_letters(erased)
         return True
+
+    def _erase_reports(self, app_id: str, erased: set[str], alone: bool, until: float) -> bool:
+        self._counts.fold_all(app_id)  # what a stack's reports were counted for is known then
+        while reports := list(islice(self._crashes.of_app(app_id), _CHUNK)):
+            if time.monotonic() > until:
+                return False
+            fingerprints = {report.fingerprint for report in reports}
+            self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
+            self._delete(self._reports(reports))
+        waiting = list(self._waiting(app_id))  # also stacks whose reports have moved to others
+        stacks = {key.sk for key in waiting if key.pk != keys.missing(app_id, "").pk}
+        self._forgetting.forget(stacks, erased, nothing_stays=alone)
+        self._delete(waiting)
+        return True
+
+    def _waiting(self, app_id: str) -> Iterator[Key]:
+        """What is noted of stacks that lack symbols; the builds last, as they lead to the rest."""
+        builds = list(map(_key, query_all(self._table, keys.missing(app_id, "").pk)))
+        for build in builds:
+            stacks = query_all(self._table, keys.waiting(app_id, build.sk, "").pk)
+            yield from map(_key, stacks)
+        yield from builds
 
     def _reports(self, reports: Sequence[StoredReport]) -> Iterator[Key]:
         delete_blobs(

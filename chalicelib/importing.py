@@ -18,6 +18,9 @@ from chalicelib.bootstrap import Services
 from chalicelib.errors import CrashbucketError, FormatError, InvalidRequest, NotFound
 from chalicelib.formats import hockeyapp_log, log, quincy_xml
 from chalicelib.formats.detect import detect
+from chalicelib.landing import DOOR as DUMPS
+from chalicelib.minidump_payload import GZIP_MAGIC, PostedDump, is_dump, unpacked
+from chalicelib.minidump_payload import payload_of as dump_payload
 from chalicelib.payload import Payload
 from chalicelib.quincy_payload import payload_of
 from chalicelib.records import App, DeadLetter
@@ -107,7 +110,8 @@ class Import:
             self._taken[self._services.intake.receive(received)] = (kind, str(file))
 
     def _payloads(self, file: Path) -> list[tuple[str, Payload]]:
-        """The crashes of a file, with their kind: one of a log, any number of QuincyKit's XML."""
+        """The crashes of a file, with their kind: one of a log or a minidump, any number of
+        QuincyKit's XML."""
         if file.stat().st_size > _MAX_FILE_BYTES:
             raise InvalidRequest({"file": [f"is larger than {_MAX_FILE_BYTES} bytes"]})
         content = file.read_bytes()
@@ -116,6 +120,11 @@ class Import:
                 ("quincy_xml", payload_of(self._app(crash.bundleidentifier), crash, clock.now()))
                 for crash in quincy_xml.parse(content)
             ]
+        if content.startswith(GZIP_MAGIC):
+            content = unpacked(content, _MAX_FILE_BYTES)
+        if is_dump(content):
+            posted = PostedDump(content, {"filename": file.name})
+            return [("minidump", dump_payload(self._app(""), DUMPS, posted, clock.now()))]
         kind = detect(content) or "unknown"
         app_id = self._app_id or self._app(_package(kind, content))
         return [(kind, Payload(app_id, "import", clock.now(), content))]

@@ -52,6 +52,11 @@ class PostedDump:
     attachments: tuple[Attachment, ...] = ()
 
 
+def is_dump(data: bytes) -> bool:
+    """Whether the bytes begin as a minidump does."""
+    return data.startswith(_MAGICS)
+
+
 def unpacked(data: bytes, limit_bytes: int) -> bytes:
     """A dump without the gzip around it, if any, of at most `limit_bytes`.
 
@@ -68,7 +73,7 @@ def checked_dump(data: bytes, limit_bytes: int, *, name: str = "upload_file_mini
     if not data:
         raise InvalidRequest({name: ["is empty"]})
     dump = unpacked(data, limit_bytes)
-    if not dump.startswith(_MAGICS):
+    if not is_dump(dump):
         raise InvalidRequest({name: ["is no minidump: it does not begin with MDMP"]})
     return dump
 

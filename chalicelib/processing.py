@@ -18,13 +18,15 @@ from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
 from chalicelib.claims import claim, release
 from chalicelib.commit import Batch, Crash
+from chalicelib.companions import Companions
 from chalicelib.counts import Counts
 from chalicelib.errors import CrashbucketError, FormatError
 from chalicelib.ids import IdSource
 from chalicelib.model import Report
-from chalicelib.payload import Payload
+from chalicelib.payload import MINIDUMP_DOORS, Payload
 from chalicelib.records import App, DeadLetter, Deleted
 from chalicelib.storage.ports import BlobNotFound, Blobs, ConditionFailed, Delete, Put, Table
+from chalicelib.symbols.source import SymbolsAway
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +99,8 @@ class Processor:
                 continue
             try:
                 crashes.append(self._read(report_id, received))
+            except SymbolsAway:  # the store's fault: the event comes again
+                raise
             except Exception as error:  # a report that breaks the reader stops nothing
                 if not isinstance(error, CrashbucketError):
                     _log.exception("report %s could not be read", report_id)
@@ -135,7 +139,10 @@ class Processor:
         if app is None:
             raise FormatError(f"app {received.app_id} does not exist any more")
         report = _with_fields(self._parse(received), received.fields)
-        return Crash(report_id, received, report, app, normalise(report))
+        companions = Companions.of_payload(received)
+        if received.door in MINIDUMP_DOORS:  # a batch of crashes must not hold all their dumps
+            received = replace(received, log=b"")
+        return Crash(report_id, received, companions, report, app, normalise(report))
 
     def _as_stored(self, report_id: int) -> Payload | None:
         """The payload without its log, where only that cannot be read."""
@@ -145,6 +152,8 @@ class Processor:
             return None
 
     def _bury(self, report_id: int, received: Payload | None, reason: str) -> None:
+        if self._table.get(keys.report(report_id)) is not None:
+            return  # an earlier delivery could read it
         letter = DeadLetter(
             report_id,
             reason[:_MAX_REASON_CHARS],

@@ -388,9 +388,18 @@ class Group(_Record):
         )
 
     def by_class(self) -> Item:
-        """Its place in the list by class, which changes with its name only."""
+        """Its place in the list by class, which changes with its name only.
+
+        It tells of a group that its symbols have not named yet.
+        """
         key = keys.group_by_class(self.app_id, self.class_name or "", self.group_id)
-        return _placed(key, {"group_id": self.group_id})
+        told: dict[str, Value] = {"group_id": self.group_id}
+        return _placed(key, told if self.is_symbolicated else {**told, "nameless": True})
+
+    @property
+    def is_symbolicated(self) -> bool:
+        """Whether the frame that names it has a function's name."""
+        return self.method is not None
 
 
 # The dates of a group that has had no crash yet, or has none any more: the first one sets both.

@@ -4,7 +4,7 @@ A report that is committed looks at no group. Folding reads the groups whose
 crashes it counts anyway; of those that are resolved, and of those only, it
 compares versions. The group is opened in the same atomic batch that counts
 the crash, on the condition that it is still resolved as it was read: so once,
-whoever folds.
+whoever folds. Who reads a group before that sees it as it is going to be.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chalicelib import clock, keys
+from chalicelib import keys
 from chalicelib.deltas import Row
 from chalicelib.records import OPEN, RESOLVED, Group, Version
 from chalicelib.storage.ports import Table, Update, get_all
@@ -72,7 +72,7 @@ def reopened(group: Group, regression: Regression) -> Group:
         status=OPEN,
         regressed_at=regression.at,
         regressed_in_version_id=regression.version_id,
-        updated_at=clock.to_stored(clock.now()),
+        updated_at=max(regression.at, group.updated_at or ""),
     )
 
 

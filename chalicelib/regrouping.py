@@ -17,8 +17,8 @@ from chalicelib import deltas, keys
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
-from chalicelib.commit import described, titled
-from chalicelib.errors import NotFound
+from chalicelib.commit import described, titled, waits_for_symbols
+from chalicelib.errors import CrashbucketError, NotFound
 from chalicelib.ids import sortable
 from chalicelib.left_groups import left
 from chalicelib.model import Report
@@ -35,6 +35,7 @@ from chalicelib.storage.ports import (
     Update,
     Value,
 )
+from chalicelib.symbols.source import SymbolsAway
 from chalicelib.tasks import Place, encode, settled_s
 
 _MAX_ATTEMPTS = 10  # to move one report, or settle one group, while others write to it
@@ -49,6 +50,10 @@ class _Anew:
     assignment: Assignment
 
 
+class Unreadable(CrashbucketError):
+    """A stored report whose payload is gone, damaged, or breaks its reader."""
+
+
 class Regrouping:
     """Moves reports of one app; several may be at it, and crashes may come meanwhile."""
 
@@ -61,10 +66,15 @@ class Regrouping:
     def put_anew(self, stored: StoredReport) -> bool:
         """Bring a report where it belongs now; whether that is another group.
 
-        Raises `FormatError` or `NotFound` when it cannot be read any more.
+        Raises `Unreadable` when it cannot be read any more.
         """
-        received = self._services.crashes.payload(stored.report_id)
-        report = self._services.reader.crash(received)
+        try:
+            received = self._services.crashes.payload(stored.report_id)
+            report = self._services.reader.crash(received)
+        except SymbolsAway:
+            raise
+        except Exception as error:
+            raise Unreadable(f"report {stored.report_id} cannot be read: {error}") from error
         database_id = stored.database_id or str(stored.report_id)
         assignment = self._services.bucketing.assign(
             normalise(report),
@@ -144,6 +154,8 @@ class Regrouping:
                 require={"group_id": stored.group_id, "fingerprint": stored.fingerprint},
             )
         )
+        # Symbols of one build name some frames; those of others may still be missing.
+        operations += waits_for_symbols(anew.report, self._app_id, stack)
         operations.append(self._delta(stored, moved, new_groups))
         if group_id != stored.group_id:
             operations.append(left(self._app_id, stored.group_id, [stored.version_id]))
@@ -248,6 +260,8 @@ def _renamed(group: Group, changed: Group) -> list[Operation]:
     before, after = group.by_class(), changed.by_class()
     if before == after or group.unlisted:
         return []
+    if before["sk"] == after["sk"]:
+        return [Put(after)]
     return [Delete(Key(str(before["pk"]), str(before["sk"]))), Put(after)]
 
 

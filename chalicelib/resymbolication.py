@@ -22,7 +22,7 @@ from chalicelib import clock, keys
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.records import StoredReport
-from chalicelib.regrouping import Regrouping
+from chalicelib.regrouping import Regrouping, Unreadable
 from chalicelib.settling import Settling
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
@@ -114,10 +114,11 @@ class Resymbolication:
     def _read_anew(self, task: ReadAnew) -> None:
         """The reports of one group, the oldest first; what takes too long goes on in a message."""
         self._services.symbols.look_again()  # what came may be known here as missing
+        if not task.after:  # first: whoever does this may die half-way, and the next one finds done
+            self._send(Settle(task.app_id), self._settled_s)
         regrouping = Regrouping(self._services, task.app_id)
         until = time.monotonic() + self._work_s
         stacks = set(task.stacks)
-        moved = False
         place = task.after
         for item in self._oldest_first(task.group_id, task.after):
             if time.monotonic() > until and place != task.after:
@@ -127,14 +128,12 @@ class Resymbolication:
             if item["fingerprint"] not in stacks and item["version_id"] != task.version_id:
                 continue
             try:
-                moved |= regrouping.put_anew(StoredReport.from_item(item))
-            except Exception:  # a report that breaks the reader stops nothing
+                regrouping.put_anew(StoredReport.from_item(item))
+            except Unreadable:  # stops nothing; what the store cannot do now is tried again
                 _log.exception("report %s could not be read anew", item["report_id"])
         else:
             if task.waited_for:
                 self._wait_no_more(task.app_id, task.waited_for, task.stacks)
-        if moved:
-            self._send(Settle(task.app_id), self._settled_s)
 
     def _oldest_first(self, group_id: int, after: str) -> Iterator[Item]:
         low = f"{after}\0" if after else None
@@ -146,8 +145,11 @@ class Resymbolication:
 
     def _wait_no_more(self, app_id: str, debug_id: str, stacks: Sequence[str]) -> None:
         """Take the notes away, and what bucketing keeps of stacks that no report has now."""
-        totals = self._services.counts.of_stacks(app_id, stacks)
-        gone = [stack for stack in stacks if stack not in totals]
+        counts = self._services.counts
+        counts.fold_all(app_id)  # what is taken from a stack must not be counted once it is gone
+        totals = counts.of_stacks(app_id, stacks)
+        pending = {row.stack for row in counts.pending(app_id).rows}
+        gone = [stack for stack in stacks if stack not in totals and stack not in pending]
         Forgetting(self._table).forget(gone, [app_id])
         notes = [Delete(keys.waiting(app_id, debug_id, stack)) for stack in stacks]
         for start in range(0, len(notes), MAX_BATCH_ITEMS):

@@ -121,12 +121,17 @@ def encode(task: Task) -> str:
     return json.dumps({"task": name, **asdict(task)}, separators=(",", ":"))
 
 
+def is_task(body: str) -> bool:
+    """Whether a message is a task of ours rather than an event of the store."""
+    return body.startswith('{"task":')
+
+
 def decode(body: str) -> Task | None:
     """The task in a message; None for a message of another kind.
 
     Raises `FormatError` for a task that is not as `encode` writes it.
     """
-    if not body.startswith('{"task":'):
+    if not is_task(body):
         return None
     try:
         told: dict[str, Any] = json.loads(body)

@@ -17,7 +17,7 @@ from chalicelib.records import DeadLetter
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.events import Created, created_objects
 from chalicelib.storage.ports import BlobNotFound, Message, Put
-from chalicelib.tasks import ExportReport, FinishDeletion, Place, Settle, Task
+from chalicelib.tasks import MAX_DELAY_S, ExportReport, FinishDeletion, Place, Settle, Task
 
 _log = logging.getLogger(__name__)
 
@@ -87,22 +87,24 @@ class Worker:
             self._services.counts.fold_all(app.app_id)
 
     def _process(self, messages: Sequence[Message]) -> None:
-        events = [message for message in messages if not self._has_run(message)]
+        """Crashes first: a task may take a good part of the time that the messages have."""
+        events = [message for message in messages if not tasks.is_task(message.body)]
         if events:
             self._process_events(events)
+        for message in messages:
+            if tasks.is_task(message.body):
+                self._run_message(message)
 
-    def _has_run(self, message: Message) -> bool:
-        """Whether the message was a task, which is then done, or left to come back."""
+    def _run_message(self, message: Message) -> None:
+        """Do the task, or leave it to come back."""
         try:
             task = tasks.decode(message.body)
-            if task is None:
-                return False
-            self._run(task)
+            if task is not None:
+                self._run(task)
         except Exception:
             _log.exception("a task failed: %.200s", message.body)
-            return True
+            return
         self._queue.ack([message])
-        return True
 
     def _run(self, task: Task) -> None:
         if isinstance(task, ExportReport):
@@ -147,6 +149,10 @@ class Worker:
             task = tasks.decode(message.body)
             if isinstance(task, ExportReport):
                 self._services.exports.give_up(task.report_id, self._given_up)
+                return
+            if task is not None:  # symbols that came, say: nobody else would ask for it again
+                _log.error("tried again later: %.200s", message.body)
+                self._queue.send(message.body, delay_s=MAX_DELAY_S)
                 return
         created = created_by(message.body)
         for report_id in report_ids_of(created):

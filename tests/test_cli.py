@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import shutil
@@ -23,6 +24,7 @@ from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.ports import Update
 from chalicelib.users import USER_SCOPES
 from tests.crashes import ANDROID_EXAMPLE, android_log
+from tests.formats.minidump.builder import MinidumpBuilder
 from tests.server import ROOT
 
 SAMPLES = ROOT / "tests" / "formats" / "samples"
@@ -187,6 +189,26 @@ def test_import_takes_folders_of_every_format_and_tallies_by_kind(
     assert opened.queue.depth() == 0
     assert len(list(opened.crashes.of_app(app_id))) == 3
     assert command.json("recount")["reports"] == 3
+
+
+def test_import_takes_minidumps_gzipped_or_not_and_tells_which_are_damaged(
+    command: Command, tmp_path: Path, opened: Services
+) -> None:
+    app_id = command.make_app()
+    dump = MinidumpBuilder(os="linux", cpu="amd64").thread(1, {"rip": 0x1000}).build()
+    (tmp_path / "a.dmp").write_bytes(dump)
+    (tmp_path / "again.dmp.gz").write_bytes(gzip.compress(dump))
+    (tmp_path / "cut.dmp").write_bytes(dump[:20])
+    names = [str(path) for path in sorted(tmp_path.glob("*.dmp*"))]
+    tally = command.json("import", *names, "--app", app_id, status=1)
+    assert tally["kinds"] == {"minidump": {"dead": 1, "duplicate": 1, "stored": 1}}
+    (dead,) = tally["dead"]
+    assert dead["file"].endswith("cut.dmp")
+    assert "ends within its header" in dead["reason"]
+    (report,) = opened.crashes.of_app(app_id)
+    assert opened.crashes.payload(report.report_id).log == dump
+    tally = command.json("import", names[0], status=1)
+    assert tally["refused"][0]["reason"] == "the file names no app: use --app"
 
 
 def test_import_finds_the_app_by_its_package(

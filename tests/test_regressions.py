@@ -12,6 +12,7 @@ from chalicelib import bootstrap, clock, deltas, keys
 from chalicelib.bootstrap import Services
 from chalicelib.ids import sortable
 from chalicelib.payload import Payload
+from chalicelib.queries.paging import Paging
 from chalicelib.records import IGNORED, OPEN, RESOLVED, App, Group, Regressed, Version
 from chalicelib.recount import recount_app
 from chalicelib.storage.counting import CountingTable
@@ -77,6 +78,34 @@ def test_a_newer_version_opens_it_and_the_fact_is_kept(
     assert group.updated_at == group.regressed_at
     assert told(services, app) == [(group_id, newer)]
     assert recount_app(services, app.app_id).differences == ()
+
+
+def test_it_shows_as_open_before_its_counts_are_folded(
+    services: Services, app: App, time: Calendar
+) -> None:
+    group_id = crash(services, app, "33")
+    services.counts.fold_all(app.app_id)
+    time.later()
+    services.triage.update(app.app_id, group_id, status=RESOLVED)
+    time.later()
+    crash(services, app, "34")
+
+    def shown() -> list[Group]:
+        version = version_of(services, app, "33")
+        groups, paging = services.groups, Paging()
+        return [
+            groups.group(app.app_id, group_id).group,
+            groups.group_in_version(version, group_id).group,
+            groups.of_app(app.app_id, paging, "date", True).entries[0].group,
+            groups.of_version(version, paging, "date", True).entries[0].group,
+        ]
+
+    before = {(g.status, g.regressed_at, g.regressed_in_version_id, g.updated_at) for g in shown()}
+    assert told(services, app) == []
+    services.counts.fold_all(app.app_id)
+    after = {(g.status, g.regressed_at, g.regressed_in_version_id, g.updated_at) for g in shown()}
+    assert before == after
+    assert {status for status, *_ in after} == {OPEN}
 
 
 @pytest.mark.parametrize("version", ["33", "32", "9"])

@@ -23,7 +23,7 @@ from chalicelib.recount import recount_app
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.ports import Key, Update, query_all
-from chalicelib.tasks import SymbolsArrived
+from chalicelib.tasks import MAX_DELAY_S, SymbolsArrived, encode
 from chalicelib.worker import Worker
 
 GAME, ENGINE = "A" * 32 + "0", "B" * 32 + "0"
@@ -128,6 +128,35 @@ def test_crashes_that_lacked_symbols_are_named_and_regrouped(
     assert services.queue.depth() == 0
 
 
+def test_a_crash_that_lacks_several_builds_gains_from_each_whenever_it_comes(
+    services: Services, app: App, reader: NamedByBuilds, time: Clock
+) -> None:
+    for _ in range(2):
+        crash(services, app, (GAME, 16), (ENGINE, 32), (GAME, 1000))
+    Worker(services).drain()
+    reader.symbols[GAME] = {16: "Game::load", 1000: "Game::run"}
+    arrive(services, app, GAME)
+    for _ in range(2):
+        listed = services.missing_symbols.of_app(app.app_id)
+        assert [(e.module.debug_id, e.crashes, e.stacks) for e in listed] == [(ENGINE, 2, 1)]
+        time.now += LATER_S
+        Worker(services).drain()
+    reader.symbols[ENGINE] = {32: "Engine::draw"}
+    before = {stored.fingerprint for stored in services.crashes.of_app(app.app_id)}
+    arrive(services, app, ENGINE)
+    after = {stored.fingerprint for stored in services.crashes.of_app(app.app_id)}
+    assert len(after) == 1
+    assert after != before
+    assert services.missing_symbols.of_app(app.app_id) == []
+    assert recount_app(services, app.app_id).differences == ()
+    for _ in range(2):
+        time.now += LATER_S
+        Worker(services).drain()
+    for build in (GAME, ENGINE):
+        assert kept(services, keys.waiting(app.app_id, build, "").pk) == []
+        assert kept(services, keys.missing(app.app_id, build).pk) == []
+
+
 def test_the_first_crashs_group_keeps_its_id_and_status(
     services: Services, app: App, reader: NamedByBuilds
 ) -> None:
@@ -228,3 +257,11 @@ def test_an_id_finds_its_stacks_however_it_is_written(
     reader.symbols[written] = {16: "Game::load", 32: "Game::run"}
     arrive(services, app, kept_as)
     assert set(groups(services, app)) == {"Game::load"}
+
+
+def test_a_task_that_is_given_up_is_tried_again_later(services: Services, time: Clock) -> None:
+    body = encode(SymbolsArrived(GAME, None))
+    services.queue.dead_letters.send(body)
+    Worker(services).drain()
+    time.now += MAX_DELAY_S + 1
+    assert [message.body for message in services.queue.receive()] == [body]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import logging
 import os
 import re
@@ -14,7 +15,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import libhockey.constants
 import pytest
@@ -52,6 +56,13 @@ def post_body(
     found = re.search(rb"<string>(\d+)</string>", text)
     assert found
     return int(found[1])
+
+
+def ask(server: RunningServer, method: str, path: str, form: bytes | None = None) -> Any:
+    headers = {"X-HockeyAppToken": server.demo["token"]}
+    asked = urllib.request.Request(server.url + path, form, headers, method=method)
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        return json.loads(answer.read())
 
 
 def groups(server: RunningServer) -> list[dict[str, object]]:
@@ -244,3 +255,74 @@ def test_libhockey_lists_groups_crashes_versions_and_downloads_a_log(
     assert listed[0].user_string == "user 2"
     assert crashes.get_log(app_id, crash_ids[0]) == log.decode()
     assert crashes.get_description(app_id, crash_ids[0]) == ""
+
+
+def test_libhockey_triages_a_group_and_pages_through_its_crashes_while_some_are_deleted(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libhockey.constants, "API_BASE_URL", f"{server.url}/api/2/apps")
+    app_id, token = server.demo["app_id"], server.demo["token"]
+    base = f"/api/2/apps/{app_id}"
+    log = android_log("same", "7")
+    ids = [post(server, log, userID=f"user {n % 2}") for n in range(110)]
+    post(server, android_log("other", "8"))
+    assert wait_for(lambda: counted(server) == 111)
+    versions = HockeyVersionsClient(token, logging.getLogger())
+    crashes = HockeyCrashesClient(token, logging.getLogger())
+    version_id = versions.hockey_version_identifier_for_version(app_id, "7")
+    assert version_id is not None
+
+    # listing and paging: 100 a page
+    (group,) = crashes.groups_for_version(app_id, version_id, symbolicated_only=True)
+    listed = crashes.in_group(app_id, version_id, group.identifier)
+    assert [crash.identifier for crash in listed] == ids[::-1]
+    every = list(crashes.generate_in_group(app_id, group.identifier, app_version_id=None))
+    assert [crash.identifier for crash in every] == ids[::-1]
+    assert {v.version: v.statistics.crashes for v in versions.statistics(app_id)} == {
+        "7": 110,
+        "8": 1,
+    }
+
+    # annotation and status
+    assert crashes.get_annotation(app_id, group.identifier) is None
+    crashes.set_annotation(app_id, group.identifier, "seen & noted: 100 %")
+    noted = crashes.get_annotation(app_id, group.identifier)
+    assert noted is not None
+    assert (noted.text, noted.crash_reason_id) == ("seen & noted: 100 %", group.identifier)
+    url = f"{libhockey.constants.API_BASE_URL}/{app_id}/crash_reasons/{group.identifier}"
+    answer = crashes.post(f"{url}?status=1", data={}).json()
+    assert answer["status"] == "success"
+    assert crashes.group(app_id, group.identifier).fixed
+
+    # deletion, and the histogram after it
+    for crash_id in ids[:10]:
+        assert ask(server, "DELETE", f"{base}/crashes/{crash_id}") == {"status": "success"}
+    listed = crashes.in_group(app_id, version_id, group.identifier)
+    assert [crash.identifier for crash in listed] == ids[:9:-1]
+    assert crashes.group(app_id, group.identifier).number_of_crashes == 100
+    today = datetime.now(UTC).date()
+    days = f"start_date={today - timedelta(days=40)}&end_date={today}"
+    for path in (f"crashes/histogram?{days}", f"crash_reasons/{group.identifier}/histogram?{days}"):
+        told = crashes.get(f"{libhockey.constants.API_BASE_URL}/{app_id}/{path}").json()
+        assert len(told["histogram"]) == 31
+        expected = 101 if path.startswith("crashes") else 100
+        assert sum(count for _, count in told["histogram"]) == expected
+
+    # it crashes in a newer version: open again
+    post(server, android_log("same", "9"), userID="user 1")
+    assert wait_for(lambda: not crashes.group(app_id, group.identifier).fixed)
+    found = server.get(f"{base}/crashes/user_search?query=user+1&per_page=100")
+    assert found["total_entries"] == 51
+
+
+def test_a_client_that_sends_parameters_as_a_form_and_counts_pages_from_0(
+    server: RunningServer,
+) -> None:
+    for cause in ("a", "b"):
+        post(server, android_log(cause))
+    assert wait_for(lambda: counted(server) == 2)
+    form = {"page": 0, "per_page": 25, "symbolication": 1, "order": "asc", "sort": "class"}
+    path = f"/api/2/apps/{server.demo['app_id']}/crash_reasons/"
+    told = ask(server, "GET", path, urlencode(form).encode())
+    assert (told["current_page"], told["total_pages"]) == (1, 1)
+    assert [group["class"][-1] for group in told["crash_reasons"]] == ["A", "B"]

@@ -1,4 +1,7 @@
-"""Requests to the app in this process, over the same WSGI layer that the server uses."""
+"""Requests to the app in this process, over the same WSGI layer that the server uses.
+
+Every answer has to be as the OpenAPI document says, whatever a test asks for.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 
 from app import app
 from infra.wsgi import WsgiApp
+from tests.described import problem
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,11 @@ def request(
     told: list[Any] = []
     parts = application(environ, lambda status, sent: told.extend((status, sent)))
     status, sent = told
-    return Answer(int(status.split()[0]), {k.lower(): v for k, v in sent}, b"".join(parts))
+    answer = Answer(int(status.split()[0]), {k.lower(): v for k, v in sent}, b"".join(parts))
+    if application is _application:
+        told_wrong = problem(method, path_info, answer.status, answer.headers, answer.body)
+        assert told_wrong is None, told_wrong
+    return answer
 
 
 def get(path: str, token: str | None = None) -> Answer:

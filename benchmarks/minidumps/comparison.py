@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.minidumps import stackwalk
 from benchmarks.minidumps.stackwalk import Row, Stackwalk
+from chalicelib.formats.minidump.unwinding import MAX_FRAMES
 from chalicelib.model import Frame, Report, Thread
 
 Better = Literal["ours", "theirs"]
@@ -121,8 +122,16 @@ def _explained(
     if len(once) < len(theirs) and place < len(once) <= len(ours) and ours[place] == once[place]:
         return "ours", "Breakpad gives one frame twice"
     if place >= len(ours):
+        if len(ours) >= MAX_FRAMES:
+            return "theirs", f"ours shows {MAX_FRAMES} frames of a thread, and says that it goes on"
         return None, "not explained (ours ends)"
     rest = theirs[place] if place < len(theirs) else None
+    if (
+        rest is not None
+        and _is_mangled(rest)
+        and replace(rest, function="") == replace(ours[place], function="")
+    ):
+        return "ours", "the function's name is readable; Breakpad's tool leaves Rust's as it was"
     trust = frames[place].trust
     by_jump = frames[0].module is None and len(frames) > 1 and frames[1].trust == "leaf"
     if place in {1, 2} and by_jump and (rest is None or not rest.module or rest in ours):
@@ -130,11 +139,17 @@ def _explained(
             "a call through a bad pointer: its caller, from where the call left its return"
             " address; Breakpad follows the frame pointer, which skips one"
         )
+    if place == 1 and rest is None:
+        return "ours", "Breakpad has no memory of the stack: it reads none of full dumps"
     if cpu in {"arm", "arm64"}:
         why = _explained_on_arm(frames, ours, rest, place)
         if why:
             return "ours", why
     return None, f"not explained (our frame: {trust})"
+
+
+def _is_mangled(row: Row) -> bool:
+    return row.function.startswith(("_R", "_ZN"))
 
 
 def _explained_on_arm(

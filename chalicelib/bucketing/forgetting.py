@@ -55,6 +55,8 @@ class Forgetting:
             ours = {keys.stack_in_app(fingerprint, app_id).sk for app_id in app_ids}
             everybodys = {sk for sk in items if sk.startswith("app#")}
             left = ours & everybodys
+            ours |= {keys.reports_of_stack(fingerprint, app_id).sk for app_id in app_ids}
+            everybodys |= {sk for sk, item in items.items() if item.get("reports")}
             if known is not None and everybodys <= ours:
                 of_founder = keys.reports_of_stack(fingerprint, known.founder.app_id).sk
                 self._forget(known, 0 if of_founder in items else 1, nothing_stays)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from chalicelib import keys
@@ -35,11 +35,16 @@ _PRIOR_SHARE = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """What the index knows of a term."""
+    """What the index knows of a term.
+
+    `told` are stacks and reports as its item says them, for a condition on
+    it: None where it says nothing, which is not the same as 0 there.
+    """
 
     stacks: int = 0
     reports: int = 0
     packed: bytes = b""  # fingerprints, the newest last
+    told: tuple[int | None, int | None] = field(default=(None, None), compare=False)
 
     def newest(self) -> list[bytes]:
         """The fingerprints of the newest stacks that have the term, as bytes."""
@@ -118,7 +123,7 @@ class Index:
         if new.packed:
             values["newest"] = new.packed
         left_out = {"stacks", "reports", "newest"} - values.keys()
-        require = {"stacks": old.stacks or None, "reports": old.reports or None}
+        require = dict(zip(("stacks", "reports"), old.told, strict=True))
         return Update(key, set=values, remove=tuple(sorted(left_out)), require=require)
 
 
@@ -150,12 +155,14 @@ def _addition(term: Term, posting: Posting, add: Mapping[str, int], fingerprint:
         keys.term(term.key),
         add=add,
         set={"newest": packed},
-        require={"stacks": posting.stacks or None},
+        require={"stacks": posting.told[0]},
     )
 
 
 def _posting(item: Item | None) -> Posting:
     if item is None:
         return Posting()
-    stacks, reports = cast(int, item.get("stacks", 0)), cast(int, item.get("reports", 0))
-    return Posting(stacks, reports, cast(bytes, item.get("newest", b"")))
+    told = cast(int | None, item.get("stacks")), cast(int | None, item.get("reports"))
+    # What is counted by chance may be taken back more often than it was counted.
+    stacks, reports = (max(0, number or 0) for number in told)
+    return Posting(stacks, reports, cast(bytes, item.get("newest", b"")), told)

@@ -130,7 +130,7 @@ def _json_errors(view: Callable[P, Response]) -> Callable[P, Response]:
     return answered
 
 
-@routes.route(_STATUS, methods=["GET"])
+@routes.route(_STATUS, methods=["GET"], content_types=ANY_TYPE)
 @_json_errors
 def check_status(app_id: str, debug_file: str, build: str) -> Response:
     """`DEBUG_ID:checkStatus`: whether the app may use symbols of that name and build."""

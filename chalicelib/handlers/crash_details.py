@@ -53,6 +53,7 @@ button { font: inherit; margin-top: 1rem; padding: .5rem 1.5rem; border: 0; bord
 
 @routes.route(_THANKS, methods=["GET"], content_types=ANY_TYPE)
 def thanks() -> Response:
+    """The page that the form leads to."""
     return _page("Thank you", "<p>Your description of the crash has been sent.</p>")
 
 

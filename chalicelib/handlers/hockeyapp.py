@@ -133,7 +133,20 @@ def recent_versions(app_id: str) -> Response:
 @routes.route(f"{_APP}/app_versions", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_versions(app_id: str) -> Response:
+    """The app's versions, newest first."""
     return _versions(app_id)
+
+
+@routes.route(f"{_APP}/statistics", methods=["GET"], content_types=ANY_TYPE, cors=True)
+@hockeyapp_errors
+def statistics(app_id: str) -> Response:
+    """How many crashes each version has, the newest version first."""
+    _authorised(app_id, "read")
+    counted = [
+        shape.version_statistics(version, crashes)
+        for version, crashes in services().groups.crashes_by_version(app_id)
+    ]
+    return json_answer({"app_versions": counted, "status": "success"})
 
 
 def _versions(app_id: str) -> Response:
@@ -146,8 +159,11 @@ def _versions(app_id: str) -> Response:
 @routes.route(f"{_APP}/crash_reasons", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_groups(app_id: str) -> Response:
+    """The app's crash groups, across its versions."""
     request, _ = _authorised(app_id, "read")
-    listed = services().groups.of_app(app_id, shape.paging(request), *_order(request))
+    listed = services().groups.of_app(
+        app_id, shape.paging(request), *_order(request), symbolicated=_symbolicated(request)
+    )
     groups = [shape.group(entry) for entry in listed.entries]
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
@@ -155,9 +171,12 @@ def list_groups(app_id: str) -> Response:
 @routes.route(f"{_VERSION}/crash_reasons", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def list_groups_of_version(app_id: str, version_id: str) -> Response:
+    """The crash groups of one version; they count its crashes only."""
     request, _ = _authorised(app_id, "read")
     version = services().groups.version(app_id, shape.identifier(version_id))
-    listed = services().groups.of_version(version, shape.paging(request), *_order(request))
+    listed = services().groups.of_version(
+        version, shape.paging(request), *_order(request), symbolicated=_symbolicated(request)
+    )
     groups = [shape.group(entry) for entry in listed.entries]
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
@@ -267,4 +286,12 @@ def _authorised(app_id: str, scope: Scope, request: Incoming | None = None) -> t
 
 def _order(request: Incoming) -> tuple[Sort, bool]:
     sort = shape.choice(request, "sort", _SORTS)
-    return sort, shape.choice(request, "order", ("desc", "asc")) == "desc"
+    return sort, shape.choice(request, "order", ("asc", "desc")) == "desc"
+
+
+def _symbolicated(request: Incoming) -> bool:
+    """`symbolicated=1`, which one client spells `symbolication`."""
+    text = request.parameter("symbolicated") or request.parameter("symbolication") or "0"
+    if text.strip() not in {"0", "1"}:
+        raise InvalidRequest({"symbolicated": ["must be 0 or 1"]})
+    return text.strip() == "1"

@@ -13,7 +13,7 @@ from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, json_answer
 from chalicelib.handlers.file_response import FileResponse
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
-from chalicelib.handlers.public_url import public_url
+from chalicelib.handlers.public_url import absolute, public_url
 
 routes = Blueprint(__name__)
 
@@ -40,6 +40,7 @@ def search_user(app_id: str) -> Response:
 )
 @hockeyapp_errors
 def search_user_of_version(app_id: str, version_id: str) -> Response:
+    """The same among the crashes of one version."""
     request, _ = authorised(_incoming(), app_id, "read")
     version = services().groups.version(app_id, shape.identifier(version_id))
     return _crashes_of_user(request, app_id, version.version_id)
@@ -79,7 +80,10 @@ def get_attachment(app_id: str, crash_id: str, name: str) -> Response:
     authorised(_incoming(), app_id, "read")
     found = _attachment(_known(app_id, crash_id), name)
     if found.url is not None:
-        return Response("", status_code=302, headers={"Location": found.url})
+        current = routes.current_request
+        assert isinstance(current, Request)
+        whole = absolute(found.url, current, services().settings.base_url)
+        return Response("", status_code=302, headers={"Location": whole})
     return FileResponse(found.data, found.filename)
 
 

@@ -24,6 +24,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 @routes.route(f"{_APP}/crashes/histogram", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def histogram_of_app(app_id: str) -> Response:
+    """The app's crashes by day."""
     request, app = authorised(_incoming(), app_id, "read")
     return _answer(services().histograms.of_app(app.app_id, _days(request)))
 
@@ -36,6 +37,7 @@ def histogram_of_app(app_id: str) -> Response:
 )
 @hockeyapp_errors
 def histogram_of_version(app_id: str, version_id: str) -> Response:
+    """A version's crashes by day."""
     request, _ = authorised(_incoming(), app_id, "read")
     version = services().groups.version(app_id, shape.identifier(version_id))
     return _answer(services().histograms.of_version(version, _days(request)))
@@ -49,6 +51,7 @@ def histogram_of_version(app_id: str, version_id: str) -> Response:
 )
 @hockeyapp_errors
 def histogram_of_group(app_id: str, group_id: str) -> Response:
+    """A group's crashes by day."""
     request, _ = authorised(_incoming(), app_id, "read")
     group = services().groups.group(app_id, shape.identifier(group_id)).group
     return _answer(services().histograms.of_group(group, _days(request)))

@@ -6,7 +6,7 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.errors import InvalidQuery, InvalidRequest
 from chalicelib.handlers import hockeyapp_shape as shape
-from chalicelib.handlers.common import Incoming, incoming, json_answer, services
+from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, json_answer, services
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
 from chalicelib.queries import lucene
@@ -33,7 +33,7 @@ _CRASH_FIELDS = {
 _GROUP_FIELDS = {"class": "cclass", "method": "cmethod", "file": "cfile", "line": "cline"}
 
 
-@routes.route(f"{_APP}/crashes/search", methods=["GET"], cors=True)
+@routes.route(f"{_APP}/crashes/search", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def search_crashes(app_id: str) -> Response:
     """The crashes that match `query`, newest first."""
@@ -41,7 +41,7 @@ def search_crashes(app_id: str) -> Response:
     return _crashes(request, app_id, _query(request))
 
 
-@routes.route(f"{_VERSION}/crashes/search", methods=["GET"], cors=True)
+@routes.route(f"{_VERSION}/crashes/search", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def search_crashes_of_version(app_id: str, version_id: str) -> Response:
     """The same among the crashes of one version."""
@@ -51,7 +51,7 @@ def search_crashes_of_version(app_id: str, version_id: str) -> Response:
     return _crashes(request, app_id, And((_query(request), ours)))
 
 
-@routes.route(f"{_APP}/crash_reasons/search", methods=["GET"], cors=True)
+@routes.route(f"{_APP}/crash_reasons/search", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def search_groups(app_id: str) -> Response:
     """The groups that match `query`, the latest first."""
@@ -59,7 +59,9 @@ def search_groups(app_id: str) -> Response:
     return _groups(request, app_id, None)
 
 
-@routes.route(f"{_VERSION}/crash_reasons/search", methods=["GET"], cors=True)
+@routes.route(
+    f"{_VERSION}/crash_reasons/search", methods=["GET"], content_types=ANY_TYPE, cors=True
+)
 @hockeyapp_errors
 def search_groups_of_version(app_id: str, version_id: str) -> Response:
     """The same among the groups that crashed in one version."""

@@ -66,6 +66,24 @@ def version(entry: Version, owner: App) -> dict[str, Any]:
     }
 
 
+def version_statistics(entry: Version, crashes: int) -> dict[str, Any]:
+    """What clients expect of a version; it was not from here that people installed it."""
+    return {
+        "id": entry.version_id,
+        "version": entry.number,
+        "shortversion": entry.name,
+        "created_at": clock.stored_to_wire(entry.created_at),
+        "statistics": {
+            "crashes": crashes,
+            "devices": 0,
+            "downloads": 0,
+            "installs": 0,
+            "last_request_at": None,
+            "usage_time": "0:00:00",
+        },
+    }
+
+
 def group(entry: CountedGroup) -> dict[str, Any]:
     stored = entry.group
     return {

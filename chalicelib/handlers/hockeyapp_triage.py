@@ -58,6 +58,7 @@ def update_group(app_id: str, group_id: str, version_id: str | None = None) -> R
 @_route("/crash_annotations", "GET")
 @hockeyapp_errors
 def get_annotation(app_id: str, group_id: str, version_id: str | None = None) -> Response:
+    """What was noted about the group."""
     _, _, group = _asked("read", app_id, group_id, version_id)
     noted = services().triage.annotation(app_id, group.group.group_id)
     return json_answer(shape.annotation(noted))

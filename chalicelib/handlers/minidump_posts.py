@@ -81,9 +81,11 @@ def with_companions(dump: bytes, request: Incoming, taken: set[str]) -> PostedDu
             annotations[name] = part.text
         else:
             attachments.append(attachment(name, part))
-    for escaped, part in request.form.repeated:
+    for place, (escaped, part) in enumerate(request.form.repeated, start=2):
         if escaped not in taken and part.filename is not None:
-            attachments.append(attachment(unescaped(escaped)[:MAX_NAME_CHARS], part))
+            # An attachment is found by its name.
+            name = f"{unescaped(escaped)[: MAX_NAME_CHARS - 4]}-{place}"
+            attachments.append(attachment(name, part))
     kept, filed = bounded_annotations(annotations)
     return PostedDump(dump, kept, (*attachments, *filed))
 

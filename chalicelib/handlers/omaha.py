@@ -23,7 +23,7 @@ from chalicelib.handlers.hockeyapp_shape import identifier
 from chalicelib.handlers.minidump_posts import dump_request
 from chalicelib.handlers.omaha_errors import method_not_allowed, omaha_errors
 from chalicelib.handlers.omaha_pages import envelope, page_asked, require_page
-from chalicelib.handlers.public_url import public_url
+from chalicelib.handlers.public_url import absolute, public_url
 
 routes = Blueprint(__name__)
 
@@ -46,6 +46,7 @@ def post_crash() -> Response:
 
 @routes.route(_POST, methods=_NOT_POST, content_types=ANY_TYPE)
 def post_crash_only() -> Response:
+    """405: crashes are posted."""
     return method_not_allowed(_request().method, "POST")
 
 
@@ -55,12 +56,14 @@ def post_crash_only() -> Response:
 @routes.route(f"{_POST}/{{crash_id}}/minidump", methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def download_minidump(crash_id: str) -> Response:
+    """The minidump of a crash, by the link that the API gave."""
     return _download(identifier(crash_id), "minidump")
 
 
 @routes.route(f"{_POST}/{{crash_id}}/archive", methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def download_archive(crash_id: str) -> Response:
+    """The archive that a crash came in, by the link that the API gave."""
     return _download(identifier(crash_id), "archive")
 
 
@@ -69,7 +72,8 @@ def _download(crash_id: int, kind: Kind) -> Response:
     services().links.check(shape.download_path(crash_id, kind), incoming(_request()).query)
     found = services().downloads.open(crash_id, kind)
     if found.url is not None:
-        return Response("", status_code=302, headers={"Location": found.url})
+        whole = absolute(found.url, _request(), services().settings.base_url)
+        return Response("", status_code=302, headers={"Location": whole})
     return FileResponse(found.data, found.filename)
 
 
@@ -126,12 +130,14 @@ def get_crash(crash_id: str) -> Response:
 @routes.route(_CRASHES, methods=_NOT_GET, content_types=ANY_TYPE)
 @omaha_errors
 def list_crashes_only() -> Response:
+    """405: the list can only be read."""
     return _read_only()
 
 
 @routes.route(f"{_CRASHES}/{{crash_id}}", methods=_NOT_GET, content_types=ANY_TYPE)
 @omaha_errors
 def get_crash_only(crash_id: str) -> Response:  # noqa: ARG001 - the path has it
+    """405: a crash can only be read."""
     return _read_only()
 
 

@@ -85,6 +85,7 @@ def list_symbols() -> Response:
 @routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["GET"], content_types=ANY_TYPE)
 @omaha_errors
 def get_symbols(symbol_id: str) -> Response:
+    """One symbol file, with a link to download it."""
     current = _request()
     file = _file(symbol_id, _allowed(incoming(current), "read"))
     return json_answer(_shape(file, _base(current)))
@@ -102,12 +103,14 @@ def delete_symbols(symbol_id: str) -> Response:
 @routes.route(_SYMBOLS, methods=["PUT", "PATCH", "DELETE"], content_types=ANY_TYPE)
 @omaha_errors
 def symbols_only() -> Response:
+    """405: the list can be read, and added to."""
     return _other_method("GET, POST, HEAD")
 
 
 @routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["POST", "PUT", "PATCH"], content_types=ANY_TYPE)
 @omaha_errors
 def symbol_file_only(symbol_id: str) -> Response:  # noqa: ARG001 - the path has it
+    """405: a symbol file can be read, and deleted."""
     return _other_method("GET, DELETE, HEAD")
 
 

@@ -307,6 +307,7 @@ def get_project(project: str) -> Response:
 @_route("/config", "GET")
 @partycrasher_errors
 def config(project: str | None = None) -> Response:  # noqa: ARG001 - all projects have the same
+    """The default threshold."""
     reader(routes)
     return json_answer(_config())
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.handlers.common import json_answer, services
+from chalicelib.handlers.common import ANY_TYPE, json_answer, services
 
 routes = Blueprint(__name__)
 
 
-@routes.route("/healthz", methods=["GET"])
+@routes.route("/healthz", methods=["GET"], content_types=ANY_TYPE)
 def healthz() -> Response:
     """200 as long as the store answers; `waiting` is 0 when no report waits to be processed and
     no other work of the queue (symbols that came) is due."""

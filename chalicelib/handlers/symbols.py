@@ -83,6 +83,7 @@ def list_missing_symbols(app_id: str) -> Response:
 @routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["GET"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def get_symbols(app_id: str, symbol_id: str) -> Response:
+    """One symbol file, with a link to download it."""
     authorised(_request(), app_id, "read")
     file = _file(app_id, symbol_id)
     url = services().symbols.download(file.file_id, expires_in_s=_LINK_S)
@@ -90,9 +91,10 @@ def get_symbols(app_id: str, symbol_id: str) -> Response:
     return json_answer({**shape.symbol_file(file), "download_url": whole})
 
 
-@routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["DELETE"], cors=True)
+@routes.route(f"{_SYMBOLS}/{{symbol_id}}", methods=["DELETE"], content_types=ANY_TYPE, cors=True)
 @hockeyapp_errors
 def delete_symbols(app_id: str, symbol_id: str) -> Response:
+    """Take a symbol file away; the crashes that were read with it stay as they are."""
     authorised(_request(), app_id, "write")
     services().symbols.delete(_file(app_id, symbol_id).file_id)
     return json_answer({"status": "success"})

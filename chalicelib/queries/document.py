@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 MAX_VALUES = 20_000  # of one report: ten values in each of 2,000 frames
+_MAX_REMEMBERED = 64  # tests whose outcome is remembered of one stack
 MAX_CHARS = 500_000  # of all values of one report; what is beyond is not searched
 
 _WORD = re.compile(r"[^\W_]+")
@@ -62,6 +64,31 @@ class Value:
         return self._terms
 
 
+@lru_cache(maxsize=65_536)  # versions, devices, types: the same few come again and again
+def value_of(text: str) -> Value:
+    """The value of a text that other reports have too."""
+    return Value(text)
+
+
+class SharedValues:
+    """Values of a field that many reports have alike, so that each test looks at them once."""
+
+    __slots__ = ("_held", "path", "values")
+
+    def __init__(self, path: str, texts: Sequence[str]) -> None:
+        self.path = path
+        self.values = tuple(map(Value, texts))
+        self._held: dict[Callable[[Value], bool], bool] = {}
+
+    def hold(self, test: Callable[[Value], bool]) -> bool:
+        held = self._held.get(test)
+        if held is None:
+            if len(self._held) >= _MAX_REMEMBERED:
+                self._held.clear()
+            held = self._held[test] = any(map(test, self.values))
+        return held
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """Values by field path, nested names joined by dots, in lower case.
@@ -71,9 +98,21 @@ class Document:
 
     fields: Mapping[str, Sequence[Value]]
     by_name_only: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    shared: Sequence[SharedValues] = ()
 
     def values(self, name: str | None) -> Iterator[Value]:
         """The values of a field and of those below it; of all fields for None."""
+        yield from self._own(name)
+        for values in self._shared(name):
+            yield from values.values
+
+    def hold(self, name: str | None, test: Callable[[Value], bool]) -> bool:
+        """Whether the test is true of one of them."""
+        if any(values.hold(test) for values in self._shared(name)):
+            return True
+        return any(map(test, self._own(name)))
+
+    def _own(self, name: str | None) -> Iterator[Value]:
         if name is None:
             for values in self.fields.values():
                 yield from values
@@ -85,6 +124,14 @@ class Document:
                 if path == folded or path.startswith(below):
                     yield from values
 
+    def _shared(self, name: str | None) -> Iterator[SharedValues]:
+        if not self.shared:
+            return
+        folded = None if name is None else name.casefold()
+        for values in self.shared:
+            if folded is None or values.path == folded or values.path.startswith(f"{folded}."):
+                yield values
+
 
 class DocumentBuilder:
     """Collects the values of one report, as many as the limits allow."""
@@ -92,6 +139,7 @@ class DocumentBuilder:
     def __init__(self) -> None:
         self._fields: dict[str, list[Value]] = {}
         self._by_name_only: dict[str, list[Value]] = {}
+        self._shared: list[SharedValues] = []
         self._values_left = MAX_VALUES
         self._chars_left = MAX_CHARS
 
@@ -107,8 +155,24 @@ class DocumentBuilder:
         """The same, for what only a search that names the field looks at."""
         self._add(self._by_name_only, path, value)
 
+    def add_known(
+        self, item: Mapping[str, object], names: Sequence[str], *, by_name_only: bool = False
+    ) -> None:
+        """Attributes of our own, which other reports have alike; the names are in lower case."""
+        fields = self._by_name_only if by_name_only else self._fields
+        for name in names:
+            value = item.get(name)
+            if type(value) is str:
+                fields[name] = [value_of(value)]
+            elif value is not None:
+                text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+                fields[name] = [value_of(text)]
+
+    def add_shared(self, values: SharedValues) -> None:
+        self._shared.append(values)
+
     def document(self) -> Document:
-        return Document(self._fields, self._by_name_only)
+        return Document(self._fields, self._by_name_only, self._shared)
 
     def _add(self, fields: dict[str, list[Value]], path: str, value: object) -> None:
         if isinstance(value, str):

@@ -9,7 +9,7 @@ belong.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, TypeAlias, cast
@@ -80,14 +80,17 @@ class GroupOrder:
         sort: Sort,
         descending: bool,
         paging: Paging,
+        without: Collection[int] = (),
     ) -> Page:
         """A page of the groups that have crashes.
 
         `known` is how many groups the owner's orders have, `pending` those
-        whose counts are not folded yet, as they really are.
+        whose counts are not folded yet, as they really are; `without` are some
+        of the owner's groups, to be left out.
         """
         empty = self._empty(owner) - pending.keys()
         empty |= {group_id for group_id, span in pending.items() if not span.total}
+        empty.update(without)
         total = known - len(empty)
         start, end = paging.start, min(paging.end, total)
         if start >= end:
@@ -100,6 +103,13 @@ class GroupOrder:
         entries = islice((entry for entry in stream if entry[0] not in empty), start, end)
         ordered = tuple(entries)
         return Page(ordered[::-1] if from_behind else ordered, total)
+
+    def nameless(self, app_id: str) -> set[int]:
+        """The app's groups that symbols have not named; reads those that have no class."""
+        place = keys.group_by_class(app_id, "", 0)
+        no_class = SortRange.beginning_with(place.sk.partition("0")[0])
+        listed = query_all(self._table, place.pk, sort=no_class)
+        return {cast(int, item["group_id"]) for item in listed if "nameless" in item}
 
     def _empty(self, owner: Owner) -> set[int]:
         """Groups without crashes: their reports have moved, and they are about to go."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -15,6 +16,7 @@ from chalicelib.queries import group_order
 from chalicelib.queries.group_order import GroupOrder, Sort, Span
 from chalicelib.queries.paging import Listing, Paging
 from chalicelib.records import Group, GroupVersion, Version
+from chalicelib.regressions import Regressions, reopened
 from chalicelib.storage.ports import Table, get_all, query_all
 
 
@@ -47,6 +49,7 @@ class GroupQueries:
         self._table = table
         self._counts = counts
         self._order = GroupOrder(table)
+        self._regressions = Regressions(table)
 
     def group(self, app_id: str, group_id: int) -> CountedGroup:
         """One group of the app, or the one that it was merged into; raises `NotFound` also for a
@@ -60,8 +63,10 @@ class GroupQueries:
         group = self.find(group_id)
         if group.app_id != app_id:
             raise NotFound("crash reason", str(group_id))
-        rows = _by_group(self._counts.pending(app_id).rows).get(group.group_id, [])
-        return self._shown([group], {group.group_id: _counted(group, rows)})[0]
+        rows = _by_group(self._counts.pending(app_id).rows)
+        group = self._reopened({group.group_id: group}, rows)[group.group_id]
+        counted = _counted(group, rows.get(group.group_id, ()))
+        return self._shown([group], {group.group_id: counted})[0]
 
     def find(self, group_id: int) -> Group:
         """A group of whatever app, without its counts, or the one that it was merged into; raises
@@ -80,17 +85,28 @@ class GroupQueries:
         raise NotFound("crash reason", str(group_id))
 
     def of_app(
-        self, app_id: str, paging: Paging, sort: Sort, descending: bool
+        self,
+        app_id: str,
+        paging: Paging,
+        sort: Sort,
+        descending: bool,
+        *,
+        symbolicated: bool = False,
     ) -> Listing[CountedGroup]:
-        """A page of the app's groups."""
-        return self._counts.unfolded(app_id, lambda: self._of_app(app_id, paging, sort, descending))
+        """A page of the app's groups; with `symbolicated` of those only whose crash has a name.
+
+        That looks at every group without a class to tell how many are left out.
+        """
+        return self._counts.unfolded(
+            app_id, lambda: self._of_app(app_id, paging, sort, descending, symbolicated)
+        )
 
     def _of_app(
-        self, app_id: str, paging: Paging, sort: Sort, descending: bool
+        self, app_id: str, paging: Paging, sort: Sort, descending: bool, symbolicated: bool
     ) -> Listing[CountedGroup]:
         waiting = self._counts.pending(app_id)
         rows = _by_group(waiting.rows)
-        groups = self._groups(rows)
+        groups = self._reopened(self._groups(rows), rows)
         pending = {i: _counted(group, rows[i]) for i, group in groups.items()}
         totals = self._table.get(keys.totals(keys.app_partition(app_id))) or {}
         page = self._order.page(
@@ -100,6 +116,7 @@ class GroupQueries:
             sort,
             descending,
             paging,
+            without=self._order.nameless(app_id) if symbolicated else (),
         )
         groups |= {i: Group.from_item(item) for i, item in page.entries if item is not None}
         groups |= self._groups(i for i, _ in page.entries if i not in groups)
@@ -115,35 +132,53 @@ class GroupQueries:
 
     def group_in_version(self, version: Version, group_id: int) -> CountedGroup:
         """The part of a group that crashed in one version; `NotFound` where there is none."""
-        group = self.find(group_id)
-        if group.app_id != version.app_id:
+        found = self._counts.unfolded(
+            version.app_id, lambda: self._group_in_version(version, self.find(group_id))
+        )
+        if not found.total:
             raise NotFound("crash reason", str(group_id))
-        part = self._counts.unfolded(version.app_id, lambda: self._part(version, group.group_id))
-        if part is None or not part.total:
-            raise NotFound("crash reason", str(group_id))
-        return _in_version(group, part, version)
+        return found
 
-    def _part(self, version: Version, group_id: int) -> GroupVersion | None:
-        rows = self._counts.pending(version.app_id).of_version(version.version_id)
-        mine = _by_group(row for row in rows if row.group_id == group_id)
-        return self._parts(version.version_id, [group_id], mine).get(group_id)
+    def _group_in_version(self, version: Version, group: Group) -> CountedGroup:
+        group_id = group.group_id
+        rows = [r for r in self._counts.pending(version.app_id).rows if r.group_id == group_id]
+        mine = _by_group(row for row in rows if row.version_id == version.version_id)
+        part = self._parts(version.version_id, [group_id], mine).get(group_id)
+        if part is None or group.app_id != version.app_id:
+            raise NotFound("crash reason", str(group_id))
+        return _in_version(
+            self._reopened({group_id: group}, {group_id: rows})[group_id], part, version
+        )
 
     def of_version(
-        self, version: Version, paging: Paging, sort: Sort, descending: bool
+        self,
+        version: Version,
+        paging: Paging,
+        sort: Sort,
+        descending: bool,
+        *,
+        symbolicated: bool = False,
     ) -> Listing[CountedGroup]:
         """A page of the groups that crashed in a version, with what they have of it."""
         return self._counts.unfolded(
-            version.app_id, lambda: self._of_version(version, paging, sort, descending)
+            version.app_id,
+            lambda: self._of_version(version, paging, sort, descending, symbolicated),
         )
 
     def _of_version(
-        self, version: Version, paging: Paging, sort: Sort, descending: bool
+        self, version: Version, paging: Paging, sort: Sort, descending: bool, symbolicated: bool
     ) -> Listing[CountedGroup]:
-        waiting = self._counts.pending(version.app_id).of_version(version.version_id)
-        rows = _by_group(waiting)
+        waiting = self._counts.pending(version.app_id)
+        rows = _by_group(waiting.of_version(version.version_id))
         stored = self._parts(version.version_id, rows, {})
         parts = self._parts(version.version_id, rows, rows)
         totals = self._table.get(keys.totals(keys.version_partition(version.version_id))) or {}
+        without: set[int] = set()
+        if symbolicated:
+            nameless = self._order.nameless(version.app_id)
+            without = nameless & (
+                parts.keys() | self._parts(version.version_id, nameless, {}).keys()
+            )
         page = self._order.page(
             group_order.of_version(version.app_id, version.version_id),
             cast(int, totals.get("groups", 0)) + len(parts) - len(stored),
@@ -151,11 +186,13 @@ class GroupQueries:
             sort,
             descending,
             paging,
+            without,
         )
         found = {i: GroupVersion.from_item(item) for i, item in page.entries if item is not None}
         unread = [i for i, _ in page.entries if i not in found and i not in parts]
         parts |= found | self._parts(version.version_id, unread, {})
         groups = self._groups(i for i, _ in page.entries)
+        groups = self._reopened(groups, _by_group(waiting.rows))
         shown = tuple(
             _in_version(groups[i], parts[i], version)
             for i, _ in page.entries
@@ -166,6 +203,16 @@ class GroupQueries:
     def _groups(self, group_ids: Iterable[int]) -> dict[int, Group]:
         items = get_all(self._table, map(keys.group, group_ids)).values()
         return {group.group_id: group for group in map(Group.from_item, items)}
+
+    def _reopened(
+        self, groups: Mapping[int, Group], rows: Mapping[int, Sequence[Row]]
+    ) -> dict[int, Group]:
+        """The groups as they will be when the pending `rows` are folded."""
+        found = self._regressions.among(groups.values(), rows)
+        return {
+            group_id: reopened(group, found[group_id]) if group_id in found else group
+            for group_id, group in groups.items()
+        }
 
     def _parts(
         self, version_id: int, group_ids: Iterable[int], rows: Mapping[int, Sequence[Row]]
@@ -204,6 +251,28 @@ class GroupQueries:
         items = query_all(self._table, keys.version(app_id, "", "").pk)
         versions = [Version.from_item(item) for item in items]
         return sorted(versions, key=lambda version: version.version_id, reverse=True)
+
+    def crashes_by_version(self, app_id: str) -> list[tuple[Version, int]]:
+        """How many crashes each version of an app has, the newest first.
+
+        Reads the app's versions and an item of each.
+        """
+        return self._counts.unfolded(app_id, lambda: self._crashes_by_version(app_id))
+
+    def _crashes_by_version(self, app_id: str) -> list[tuple[Version, int]]:
+        pending = Counter[int]()
+        for row in self._counts.pending(app_id).rows:
+            pending[row.version_id] += row.reports
+        versions = self.versions(app_id)
+        places = [keys.totals(keys.version_partition(v.version_id)) for v in versions]
+        totals = get_all(self._table, places)
+        return [
+            (
+                version,
+                cast(int, totals.get(place, {}).get("total", 0)) + pending[version.version_id],
+            )
+            for version, place in zip(versions, places, strict=True)
+        ]
 
     def version(self, app_id: str, version_id: int) -> Version:
         item = self._table.get(keys.version_by_id(version_id))

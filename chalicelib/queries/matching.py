@@ -47,8 +47,7 @@ def matches(query: Query, document: Document) -> bool:
         return True
     if isinstance(query, Exists):
         return any(True for _ in document.values(query.field))
-    test = _test(query)
-    return any(test(value) for value in document.values(query.field))
+    return document.hold(query.field, _test(query))
 
 
 @lru_cache(maxsize=1024)

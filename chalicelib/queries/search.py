@@ -27,7 +27,7 @@ _CHUNK = 100  # reports whose stacks are looked up together
 _SPARE = 1000  # reports beyond a window that are kept until the next sorting
 
 _Order: TypeAlias = tuple[Any, ...]
-_Kept: TypeAlias = tuple[_Order, StoredReport]
+_Kept: TypeAlias = tuple[_Order, Item]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ class ScanSearch:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[StoredReport]:
-        return (report for report, _ in self._matching(app_ids, query, since, until))
+        found = self._matching(app_ids, query, since, until)
+        return (StoredReport.from_item(item) for item, _ in found)
 
     def search(
         self,
@@ -108,16 +109,16 @@ class ScanSearch:
         end = start + size
         total = 0
         kept: list[_Kept] = []
-        for total, (report, document) in enumerate(found, 1):
+        for total, (item, document) in enumerate(found, 1):
             if by_date:
                 if start < total <= end:
-                    kept.append(((), report))
+                    kept.append(((), item))
                 continue
-            kept.append((_order(sort, descending, document), report))
+            kept.append((_order(sort, descending, document), item))
             if len(kept) > 2 * end + _SPARE:
                 kept = _best(kept, descending)[:end]
         best = kept if by_date else _best(kept, descending)[start:end]
-        return Found(tuple(report for _, report in best), total)
+        return Found(tuple(StoredReport.from_item(item) for _, item in best), total)
 
     def _matching(
         self,
@@ -128,15 +129,15 @@ class ScanSearch:
         *,
         sort: str = DEFAULT_SORT,
         descending: bool = True,
-    ) -> Iterator[tuple[StoredReport, Document]]:
+    ) -> Iterator[tuple[Item, Document]]:
         fields = set(fields_of(query)) if query is not None else set()
         if sort != DEFAULT_SORT:
             fields.add(sort)
         reports = self._between(app_ids, since, until, descending=descending)
         while chunk := list(islice(reports, _CHUNK)):
-            for report, document in zip(chunk, self._documents.read(chunk, fields), strict=True):
+            for item, document in zip(chunk, self._documents.read(chunk, fields), strict=True):
                 if query is None or matches(query, document):
-                    yield report, document
+                    yield item, document
 
     def _between(
         self,
@@ -145,7 +146,7 @@ class ScanSearch:
         until: datetime | None,
         *,
         descending: bool,
-    ) -> Iterator[StoredReport]:
+    ) -> Iterator[Item]:
         """The reports of all shards of all apps, merged."""
         sort = SortRange(
             clock.to_stored(since) if since else None,
@@ -164,8 +165,7 @@ class ScanSearch:
             for app_id in dict.fromkeys(app_ids)
             for partition in keys.reports_of_app(app_id)
         ]
-        merged = heapq.merge(*shards, key=_place, reverse=descending)
-        return map(StoredReport.from_item, merged)
+        return heapq.merge(*shards, key=_place, reverse=descending)
 
 
 def _place(item: Item) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from dataclasses import fields as dataclass_fields
+from typing import Generic, TypeVar, cast
 
 from chalicelib import keys, payload
 from chalicelib.bucketing.assignment import Assignment
@@ -14,9 +15,9 @@ from chalicelib.errors import FormatError
 from chalicelib.formats.partycrasher_json import read_object
 from chalicelib.formats.partycrasher_rules import without_generated
 from chalicelib.payload import PARTYCRASHER
-from chalicelib.queries.document import Document, DocumentBuilder
+from chalicelib.queries.document import Document, DocumentBuilder, SharedValues
 from chalicelib.records import App, PostedJson, StoredReport
-from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs, Table, get_all
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs, Item, Table, get_all
 from chalicelib.ttl_cache import TtlCache
 
 T = TypeVar("T")
@@ -37,6 +38,9 @@ _BOOK_KEEPING = frozenset(
         "jail_break",
     }
 )
+_SPOKEN = tuple(
+    entry.name for entry in dataclass_fields(StoredReport) if entry.name not in _BOOK_KEEPING
+)
 
 
 class DocumentReader:
@@ -50,51 +54,51 @@ class DocumentReader:
         self._default_threshold = bucketing.default_threshold
         self._app_of = app_of
         self._assignments = _KnownStacks(bucketing.assignments)
-        self._functions = _KnownStacks(bucketing.functions)
+        self._functions = _KnownStacks(
+            lambda fingerprints: {
+                fingerprint: SharedValues("stacktrace.function", functions)
+                for fingerprint, functions in bucketing.functions(fingerprints).items()
+            }
+        )
 
-    def read(
-        self, reports: Sequence[StoredReport], fields: Collection[str | None]
-    ) -> Iterator[Document]:
-        """A document for each report, with at least the fields asked for (None: all)."""
+    def read(self, reports: Sequence[Item], fields: Collection[str | None]) -> Iterator[Document]:
+        """A document for each stored report, with at least the fields asked for (None: all)."""
         asked = {None if name is None else name.casefold().partition(".")[0] for name in fields}
         assignments: Mapping[str, Assignment] = {}
-        functions: Mapping[str, Sequence[str]] = {}
+        functions: Mapping[str, SharedValues] = {}
+        stacks = [cast(str, report["fingerprint"]) for report in reports]
         if asked & {"buckets", "bucket_id"}:
-            assignments = self._assignments.of(report.fingerprint for report in reports)
+            assignments = self._assignments.of(stacks)
         if asked & {None, "stacktrace"}:
             functions = self._functions.of(
-                report.fingerprint for report in reports if report.door != PARTYCRASHER
+                stack
+                for stack, report in zip(stacks, reports, strict=True)
+                if report["door"] != PARTYCRASHER
             )
+        anywhere = None in asked
+        spoken = tuple(name for name in _SPOKEN if anywhere or name in asked)
+        by_name = tuple(name for name in _BOOK_KEEPING if name in asked)
         needs_posted = not asked <= _IN_ITEM | _GENERATED
         posted = self._posted(reports) if needs_posted else {}
-        for report in reports:
+        for stack, report in zip(stacks, reports, strict=True):
             builder = DocumentBuilder()
-            if asked:
-                self._add_attributes(builder, report, asked)
-            if report.fingerprint in assignments:
-                self._add_buckets(builder, assignments[report.fingerprint])
-            if report.door == PARTYCRASHER:
+            builder.add_known(report, spoken)
+            builder.add_known(report, by_name, by_name_only=True)
+            if anywhere or "database_id" in asked or "project" in asked:
+                self._add_names(builder, report)
+            if stack in assignments:
+                self._add_buckets(builder, assignments[stack])
+            if report["door"] == PARTYCRASHER:
                 if needs_posted:
-                    self._add_posted(builder, report.report_id, posted, asked)
-            else:
-                for function in functions.get(report.fingerprint, ()):
-                    builder.add("stacktrace.function", function)
+                    self._add_posted(builder, cast(int, report["report_id"]), posted, asked)
+            elif stack in functions:
+                builder.add_shared(functions[stack])
             yield builder.document()
 
-    def _add_attributes(
-        self, builder: DocumentBuilder, report: StoredReport, asked: Collection[str | None]
-    ) -> None:
-        everything = None in asked
-        for name, value in report.attributes().items():
-            if not everything and name not in asked:
-                continue
-            if name in _BOOK_KEEPING:
-                builder.add_by_name_only(name, value)
-            else:
-                builder.add(name, value)
-        if report.database_id is None:
-            builder.add("database_id", report.report_id)
-        app = self._app_of(report.app_id)
+    def _add_names(self, builder: DocumentBuilder, report: Item) -> None:
+        if report.get("database_id") is None:
+            builder.add("database_id", report["report_id"])
+        app = self._app_of(cast(str, report["app_id"]))
         if app is not None:
             builder.add("project", app.name)
 
@@ -120,9 +124,11 @@ class DocumentReader:
             if name not in _IN_ITEM and (None in asked or name.casefold() in asked):
                 builder.add(name, value)
 
-    def _posted(self, reports: Sequence[StoredReport]) -> dict[int, bytes]:
+    def _posted(self, reports: Sequence[Item]) -> dict[int, bytes]:
         """The deflated JSON of those of PartyCrasher's reports that have it beside them."""
-        ids = (report.report_id for report in reports if report.door == PARTYCRASHER)
+        ids = (
+            cast(int, report["report_id"]) for report in reports if report["door"] == PARTYCRASHER
+        )
         items = get_all(self._table, map(keys.posted, ids)).values()
         found = map(PostedJson.from_item, items)
         return {posted.report_id: posted.deflated for posted in found}

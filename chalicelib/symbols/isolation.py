@@ -59,7 +59,8 @@ def read(raw: bytes, filename: str, limits: Limits = Limits()) -> Iterator[Debug
 def _run(folder: Path, filename: str, limits: Limits) -> None:
     import subprocess  # noqa: PLC0415 - 10 ms of a start
 
-    arguments = [str(folder), filename, str(limits.memory_bytes), str(limits.seconds)]
+    memory_bytes = min(limits.memory_bytes, _machine_bytes() * 3 // 4)
+    arguments = [str(folder), filename, str(memory_bytes), str(limits.seconds)]
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
         with _AT_ONCE:
@@ -78,6 +79,11 @@ def _run(folder: Path, filename: str, limits: Limits) -> None:
     if done.returncode != 0:
         told = "ran out of memory or time" if done.returncode == 1 else "broke off"
         raise FormatError(f"the debug file is damaged: reading it {told}")
+
+
+def _machine_bytes() -> int:
+    """The memory of this machine, of which a function on Lambda sees its own."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _content(path: Path) -> bytes | None:

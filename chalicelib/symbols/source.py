@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 from chalicelib import keys
+from chalicelib.errors import CrashbucketError, FormatError
 from chalicelib.formats.minidump.symbol_source import ModuleSymbols
 from chalicelib.model import AppBuild
 from chalicelib.records import SHARED, SymbolFile
@@ -20,9 +22,15 @@ from chalicelib.symbols.module_symbols import Caches, open_symbols
 from chalicelib.symbols.opened import Opened, local_copy
 from chalicelib.ttl_cache import TtlCache
 
+_log = logging.getLogger(__name__)
+
 NEGATIVE_S = 5
 """For how many seconds a process goes on with what it knows of a build: that there are no symbols,
 or which files have them. Symbols that came are seen by every process after that time."""
+
+
+class SymbolsAway(CrashbucketError):
+    """The store did not give the symbols that are there: whoever reads a crash tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +162,12 @@ class SymbolSources:
                     unwind = copies.enter_context(
                         local_copy(self._blobs, files.unwind.blob("unwind"))
                     )
+                return open_symbols(Caches(symbols, unwind))
             except BlobNotFound:  # deleted since it was looked up
                 return None
-            return open_symbols(Caches(symbols, unwind))
+            except FormatError:  # written by another version, say: the crash counts all the same
+                _log.exception("caches of symbols cannot be read: %s", files)
+                return None
 
     def _read(self, file: SymbolFile) -> Mapping | None:
         try:
@@ -166,6 +177,9 @@ class SymbolSources:
             ):
                 return Mapping(text, index)
         except BlobNotFound:
+            return None
+        except FormatError:
+            _log.exception("the index of a mapping cannot be read: %s", file)
             return None
 
 
@@ -178,7 +192,20 @@ class AppSymbols:
 
     def module(self, debug_file: str, debug_id: str) -> ModuleSymbols | None:  # noqa: ARG002
         """The symbols of a build: its id is enough, the name of its file is for people."""
-        return self._sources.module(self._app_id, canonical_id(debug_id)) if debug_id else None
+        with _asking():
+            return self._sources.module(self._app_id, canonical_id(debug_id)) if debug_id else None
 
     def mapping(self, build: AppBuild, ids: Iterable[str] = ()) -> Mapping | None:
-        return self._sources.mapping(self._app_id, build, ids)
+        with _asking():
+            return self._sources.mapping(self._app_id, build, ids)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Tells a store that fails from a crash that cannot be read; damaged symbols stay damaged."""
+    try:
+        yield
+    except FormatError:
+        raise
+    except Exception as error:
+        raise SymbolsAway(f"the symbols cannot be read now: {error}") from error

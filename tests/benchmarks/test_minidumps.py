@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from benchmarks.minidumps import data, stackwalk
+from benchmarks.minidumps import data, random_stacks, stackwalk
 from benchmarks.minidumps.__main__ import MAXIMUM_MS, NEEDED_SHARE, seconds_of
 from benchmarks.minidumps.comparison import Comparison, compare, first_difference
 from chalicelib.formats.minidump.report import parse
+from chalicelib.formats.minidump.symbol_source import NoSymbols
+from chalicelib.formats.minidump.unwinding import MAX_FRAMES
 from chalicelib.model import Frame
 from chalicelib.symbols.folder_source import FolderSymbols
 from tests.shared_data import shared_data
@@ -129,6 +132,50 @@ def test_a_caller_that_breakpad_skips_after_a_bad_jump_is_ours_better() -> None:
     difference = first_difference(jumped, rows)
     assert difference is not None
     assert difference.better is None
+
+
+def test_a_stack_that_only_a_full_dump_holds_is_ours_better() -> None:
+    difference = first_difference(_frames(), stackwalk.parse(TEXT).stacks[1][:1])
+    assert difference is not None
+    assert (difference.better, difference.theirs) == ("ours", "-")
+
+
+def test_a_readable_name_is_better_and_a_stack_that_was_cut_is_not() -> None:
+    row = stackwalk.row("game", "_ZN4game4sink17h0123456789abcdefE", "/a.rs", 7, None)
+    readable = Frame(function="game::sink", module="game", file="/a.rs", line=7, trust="cfi")
+    difference = first_difference([readable], [row])
+    assert difference is not None
+    assert difference.better == "ours"
+    endless = [*[readable] * MAX_FRAMES]
+    rows = [stackwalk.row("game", "game::sink", "/a.rs", 7, None)] * (MAX_FRAMES + 1)
+    difference = first_difference(endless, rows)
+    assert difference is not None
+    assert (difference.frame, difference.better) == (MAX_FRAMES, "theirs")
+
+
+def test_random_stacks_are_the_same_in_every_run_and_use_every_technique() -> None:
+    found: dict[str, set[str | None]] = {}
+    for machine in random_stacks.MACHINES:
+        dump = random_stacks.made(machine, 1)
+        assert dump == random_stacks.made(machine, 1)
+        assert dump != random_stacks.made(machine, 2)
+        report = parse(dump.raw, NoSymbols())
+        assert len(report.threads) == random_stacks.THREADS
+        assert report.unread == ()
+        found[str(machine)] = _trusts(dump)
+    assert {"cfi", "cfi_scan", "frame_pointer", "scan"} <= found["x86 windows"]
+    assert {"cfi", "frame_pointer"} <= found["x86 linux"]
+    assert {"cfi", "leaf", "scan"} <= found["amd64 windows"]
+    assert {"cfi", "frame_pointer", "scan"} <= found["amd64 linux"]
+
+
+def _trusts(dump: random_stacks.Made) -> set[str | None]:
+    """How frames were found, with the dump's symbols."""
+    with TemporaryDirectory() as name:
+        for module, text in dump.symbols.items():
+            (Path(name) / f"{module}.sym").write_text(text)
+        report = parse(dump.raw, FolderSymbols(Path(name)))
+    return {frame.trust for thread in report.threads for frame in thread.frames}
 
 
 def test_frame_records_that_breakpad_does_not_follow_are_ours_better_on_arm_only() -> None:

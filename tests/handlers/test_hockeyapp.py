@@ -231,7 +231,7 @@ def test_versions_and_their_groups_are_listed(services: Services, app: App, toke
     assert set(versions) == {"1", "2"}
     assert versions["1"]["shortversion"] == "1.1"
     path = f"{base}/{versions['2']['id']}/crash_reasons"
-    listed = get(f"{path}?sort=number_of_crashes", token).json["crash_reasons"]
+    listed = get(f"{path}?sort=number_of_crashes&order=desc", token).json["crash_reasons"]
     assert [(g["class"].rpartition(".")[2], g["number_of_crashes"]) for g in listed] == [
         ("Same", 2),
         ("Other", 1),
@@ -252,6 +252,8 @@ def test_groups_can_be_sorted_both_ways(
     up = [g["id"] for g in get(path + "asc", token).json["crash_reasons"]]
     assert len(down) == 3
     assert down == up[::-1]
+    default = get(path.partition("&")[0], token).json["crash_reasons"]
+    assert [g["id"] for g in default] == up
 
 
 def test_the_log_is_downloaded_as_it_was_sent(services: Services, app: App, token: str) -> None:

@@ -94,8 +94,8 @@ def test_files_of_one_name_are_all_attached_and_of_texts_the_first_counts(
 ) -> None:
     files = [Part("log", b"1", "a.log"), Part("log", b"2", "b.log")]
     posted = post([DUMP_PART, *files, Part("ver", "1"), Part("ver", "2")])
-    assert [(entry.filename, entry.data) for entry in posted.attachments] == [
-        ("a.log", b"1"), ("b.log", b"2"),
+    assert [(entry.name, entry.filename, entry.data) for entry in posted.attachments] == [
+        ("log", "a.log", b"1"), ("log-2", "b.log", b"2"),
     ]  # fmt: skip
     assert posted.annotations == {"ver": "1"}
 

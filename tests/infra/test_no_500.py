@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,7 @@ _PARAMETERS = (
     *("page", "per_page", "sort", "order", "format", "q", "symbolicated"),
     *("since", "until", "from", "size"),
     *("page_size", "comment", "expires", "signature"),
+    *("query", "start_date", "end_date", "status", "ticket_url", "text", "symbolication"),
     *("sentry_client", "bundle_version", "bundle_short_version", "product", "version"),
     *("id", "log_id", "date", "after"),
 )
@@ -83,6 +85,7 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "bucket_id": "known",
         "app_id": app.app_id,
         "crash_id": f"{report_id} {archived}",  # one or the other
+        "name": "archive attachment0",
         "symbol_id": str(added.file.file_id),
         "version_id": str(report.version_id),
         "group_id": str(report.group_id),
@@ -173,6 +176,11 @@ def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
         sound.map(lambda kind: (gzip.compress(kind[0]), kind[1])),
         sound.map(lambda kind: (gzip.compress(kind[0])[:-9], {"Content-Encoding": "gzip"})),
     )
+
+
+def test_every_variable_of_a_path_has_a_value_that_leads_somewhere(known: dict[str, str]) -> None:
+    variables = {name for path, _ in _ROUTES for name in re.findall(r"{(\w+)}", path)}
+    assert variables <= set(known)
 
 
 @_MANY

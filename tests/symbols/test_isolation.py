@@ -13,7 +13,7 @@ from chalicelib.symbols.isolation import Limits
 from tests.shared_data import shared_data
 from tests.symbols.samples import APP_SYM, LIB_SYM
 
-MUTANTS = 24  # of each file: a tenth of a second each
+MUTANTS = 10  # of each file: a fifth of a second each
 
 
 def test_the_answer_is_the_one_of_this_process() -> None:
@@ -28,6 +28,15 @@ def test_a_file_that_cannot_be_read_is_told_with_its_reason() -> None:
 def test_a_process_that_breaks_off_is_a_damaged_file() -> None:
     with pytest.raises(FormatError, match="damaged"):
         list(isolation.read(LIB_SYM, "x", Limits(memory_bytes=16_000_000)))
+
+
+def test_the_process_never_takes_all_memory_of_a_small_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert list(isolation.read(LIB_SYM, "x", Limits(memory_bytes=1 << 50)))
+    monkeypatch.setattr(isolation, "_machine_bytes", lambda: 20_000_000)
+    with pytest.raises(FormatError, match="damaged"):
+        list(isolation.read(LIB_SYM, "x"))
 
 
 def test_the_process_sees_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -350,3 +350,23 @@ def test_a_mapping_that_nothing_could_find_is_refused(shop: Shop) -> None:
         shop.symbols.add(MAPPING, app_id=None, filename="m.txt", version=AppBuild(version="1"))
     with pytest.raises(InvalidRequest, match="bundle_version"):
         shop.symbols.add(plain, app_id=APP, filename="m.txt")
+
+
+@pytest.mark.parametrize("part", ["symbols", "unwind"])
+def test_a_cache_that_cannot_be_read_costs_the_symbols_and_not_the_crash(
+    shop: Shop, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    [added] = shop.symbols.add(APP_SYM, app_id=APP, filename="app.sym")
+    shop.blobs.put(added.file.blob(part), b"what an older version wrote")
+    assert shop.symbols.source(APP).module("app.pdb", APP_ID) is None
+    assert "caches of symbols cannot be read" in caplog.text
+
+
+def test_an_index_of_a_mapping_that_cannot_be_read_costs_the_names_only(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    build = AppBuild(version="7")
+    [added] = shop.symbols.add(MAPPING, app_id=APP, filename="mapping.txt", version=build)
+    shop.blobs.put(added.file.blob("symbols"), b"what an older version wrote")
+    assert shop.symbols.source(APP).mapping(build) is None
+    assert "the index of a mapping cannot be read" in caplog.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from chalicelib.formats.minidump.dump import DumpModule, OsName
 
@@ -46,6 +46,6 @@ class ModuleMap:
             return None
         return self._modules[place]
 
-    def __iter__(self) -> Iterable[DumpModule]:
+    def __iter__(self) -> Iterator[DumpModule]:
         """The modules that have a range, by address."""
         return iter(self._modules)

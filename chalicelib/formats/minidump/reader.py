@@ -91,7 +91,7 @@ class _Reader:
             raise FormatError(
                 f"neither a thread nor an exception can be read: {'; '.join(notes.texts) or known}"
             )
-        raw_threads = raw_threads or ()
+        raw_threads = self._with_crashed(raw_threads or (), exception)
         if system is None:
             if Kind.SYSTEM_INFO not in self._directory.streams:
                 notes.add("system info", "the dump has none")
@@ -134,6 +134,19 @@ class _Reader:
             auxiliary_vector=self._auxiliary_vector(system.cpu),
             unread=notes.texts,
         )
+
+    def _with_crashed(
+        self, threads: tuple[RawThread, ...], exception: ExceptionRecord | None
+    ) -> tuple[RawThread, ...]:
+        """A thread that is not in the list (cut off, say) still crashed where the exception has
+        its registers; its stack may be among the memory."""
+        if exception is None or exception.context is None:
+            return threads
+        thread_id = exception.thread_id
+        if any(thread.thread_id == thread_id for thread in threads):
+            return threads
+        self._notes.add("thread list", f"thread {thread_id}, which crashed, is not in it")
+        return (*threads, RawThread(thread_id, exception.context, 0, None))
 
     def _modules(self, os: OsName, crashpad: CrashpadInfo) -> tuple[DumpModule, ...]:
         modules = self._read(

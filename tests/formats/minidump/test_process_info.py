@@ -43,10 +43,20 @@ def test_threads_that_breakpad_does_not_vouch_for_are_none() -> None:
     assert (dump.dump_thread_id, dump.requesting_thread_id, dump.crash_thread) == (None, None, None)
 
 
-def test_a_crash_thread_that_is_not_listed_is_none() -> None:
-    assert (
-        read(MinidumpBuilder().thread(10, {}).exception(77, code=11).build()).crash_thread is None
-    )
+def test_a_crash_thread_that_is_not_listed_has_what_its_exception_tells() -> None:
+    builder = MinidumpBuilder().thread(10, {}).memory(0x8000, bytes(64))
+    dump = read(builder.exception(77, code=11, registers={"rip": 5, "rsp": 0x8010}).build())
+    assert [thread.thread_id for thread in dump.threads] == [10, 77]
+    assert dump.crash_thread == 1
+    crashed = dump.threads[1]
+    assert crashed.context and crashed.context.registers["rip"] == 5
+    assert (crashed.stack_start, crashed.stack_size) == (0x8000, 64)
+    assert dump.unread == ("thread list: thread 77, which crashed, is not in it",)
+
+
+def test_a_crash_thread_that_nothing_is_known_of_is_none() -> None:
+    dump = read(MinidumpBuilder().thread(10, {}).exception(77, code=11).build())
+    assert (dump.crash_thread, len(dump.threads)) == (None, 1)
 
 
 @pytest.mark.parametrize(

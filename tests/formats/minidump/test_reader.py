@@ -131,10 +131,11 @@ def test_a_refusal_says_what_is_wrong_with_the_streams() -> None:
 
 def test_an_exception_without_threads_is_read() -> None:
     dump = read(MinidumpBuilder().exception(5, code=11, registers={"rip": 0x1234}).build())
-    assert dump.threads == ()
     assert dump.exception is not None
     assert dump.exception.context is not None
     assert dump.exception.context.registers["rip"] == 0x1234
+    assert [thread.context for thread in dump.threads] == [dump.exception.context]
+    assert dump.crash_thread == 0
     assert dump.crashed_at == WRITTEN_AT
 
 

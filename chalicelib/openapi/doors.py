@@ -1,0 +1,27 @@
+"""Every door, in the order in which the document shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chalicelib.openapi import (
+    breakpad,
+    followanalytics,
+    hockeyapp,
+    omaha,
+    partycrasher,
+    quincykit,
+    service,
+)
+from chalicelib.openapi.declared import Door
+
+ALL: Sequence[Door] = (
+    hockeyapp.DOOR,
+    quincykit.DOOR,
+    partycrasher.DOOR,
+    omaha.DOOR,
+    followanalytics.DOOR,
+    breakpad.BREAKPAD,
+    breakpad.SENTRY,
+    service.DOOR,
+)
