@@ -15,7 +15,15 @@ from chalicelib.errors import InvalidRequest, NotFound, Unauthenticated
 from chalicelib.ids import IdSource
 from chalicelib.omaha_ids import MAX_CHARS, omaha_id_put
 from chalicelib.records import App, SignIn, Token, User
-from chalicelib.storage.ports import ConditionFailed, Delete, Item, Put, Table, query_all
+from chalicelib.storage.ports import (
+    ConditionFailed,
+    Delete,
+    Item,
+    Put,
+    SortRange,
+    Table,
+    query_all,
+)
 from chalicelib.ttl_cache import TtlCache
 
 PLATFORMS = ("Android", "iOS", "Mac OS", "Windows", "Windows Phone", "Linux", "Custom")
@@ -98,8 +106,11 @@ class Accounts:
         item = self._table.get(keys.app_number(int(text)))
         return self.find_app(cast(str, item["app_id"])) if item else None
 
-    def apps(self) -> Iterator[App]:
-        return (App.from_item(item) for item in query_all(self._table, "apps"))
+    def apps(self, *, after: str = "") -> Iterator[App]:
+        """Every app, in the order of their ids; those behind the id `after`."""
+        behind = SortRange(low=f"{after}\0" if after else None)
+        items = query_all(self._table, keys.apps_entry("").pk, sort=behind)
+        return map(App.from_item, items)
 
     def apps_with_bundle(self, bundle_id: str) -> tuple[App, ...]:
         """The apps registered under a bundle identifier, usually one."""

@@ -35,11 +35,13 @@ from chalicelib.reading import Reader
 from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
-from chalicelib.tasks import announce
+from chalicelib.tasks import ReadAnew, announce, encode
 from chalicelib.triage import Triage
 from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 from chalicelib.versions import Versions
+
+_LOST_GROUP_S = 10  # after which the index of reports by group has those that just came
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,13 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         arrived=lambda what: announce(queue, what, settings.visibility_s),
     )
     reader = Reader(symbols.source)
-    counts = Counts(table, bucketing.count_reports)
+    counts = Counts(
+        table,
+        bucketing.count_reports,
+        on_lost=lambda app_id, group_id: queue.send(
+            encode(ReadAnew(app_id, group_id, everything=True)), delay_s=_LOST_GROUP_S
+        ),
+    )
     crashes = CrashQueries(table, blobs, counts)
     feedback = FeedbackBook(table, blobs)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
@@ -130,6 +138,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
             accounts.find_app,
             max_dump_bytes=settings.max_dump_bytes,
             land=landings.land,
+            counts=counts,
         ),
         bucketing=bucketing,
         counts=counts,

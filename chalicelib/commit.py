@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack
 from chalicelib.companions import Companions
 from chalicelib.ids import IdSource, sortable
-from chalicelib.model import Frame, ModuleId, Report
+from chalicelib.model import Frame, Report
 from chalicelib.payload import MINIDUMP_DOORS, PARTYCRASHER, Payload
 from chalicelib.records import (
     Alias,
@@ -28,11 +28,19 @@ from chalicelib.records import (
     stack_pointer,
 )
 from chalicelib.signature import omaha_signature, readable_signature
-from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Key, Operation, Put, Table, get_all
-from chalicelib.symbols.debug_file import canonical_id
+from chalicelib.storage.ports import (
+    MAX_BATCH_ITEMS,
+    Check,
+    Item,
+    Key,
+    Operation,
+    Put,
+    Table,
+    get_all,
+)
+from chalicelib.waiting import MAX_LACKING, Notes, lacking_of
 
-_MAX_OPERATIONS = 9  # of a crash: version (2), group (4), report, contact, what was posted or sent
-_MAX_LACKING = 8  # builds that a stack is noted under: those of its innermost frames
+_MAX_OPERATIONS = 10  # of a crash: version (2), group (5), report, contact, what was posted or sent
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
 _MAX_INFLATED_POSTED_BYTES = 500_000  # what a search reads of one report
@@ -61,10 +69,9 @@ class Crash:
         given = self.received.fields.get("database_id")
         return Alias(given, self.report_id, self.app.app_id) if given else None
 
-    @property
-    def lacking(self) -> tuple[ModuleId, ...]:
-        """The builds whose symbols its stack waits for."""
-        return _lacking(self.report)
+    def notes(self, fingerprint: str) -> Notes:
+        """What its stack, stored under that fingerprint, waits for."""
+        return Notes(self.app.app_id, fingerprint, lacking_of(self.report))
 
     @property
     def forced_bucket(self) -> str | None:
@@ -93,7 +100,7 @@ class Batch:
     _groups: dict[Key, int] = field(default_factory=dict)
     _new_groups: dict[str, int] = field(default_factory=dict)
     _noted: set[Key] = field(default_factory=set)
-    _written: set[Key] = field(default_factory=set)
+    _checked: set[Key] = field(default_factory=set)
 
     def plan(self, crashes: Sequence[Crash], shard: int) -> int:
         """Plan as many of the crashes, from the first on, as fit; how many."""
@@ -103,7 +110,7 @@ class Batch:
         for crash in crashes:
             needed = len({*counted, crash.app.app_id})  # a delta for each app
             room = MAX_BATCH_ITEMS - len(self.operations) - needed
-            if room < _MAX_OPERATIONS + 2 * len(crash.lacking):
+            if room < _MAX_OPERATIONS + 2 * len(crash.report.lacking[:MAX_LACKING]):
                 break
             version_id = self._version(crash)
             fingerprint, group_id = self._group(crash, version_id)
@@ -143,7 +150,8 @@ class Batch:
             if crash.stack.fingerprint and crash.forced_bucket is None:
                 place = keys.stack_in_app(crash.stack.fingerprint, crash.app.app_id)
                 wanted[place] = "group_id"
-                wanted.update(dict.fromkeys(_notes(crash, crash.stack.fingerprint), ""))
+                notes = crash.notes(crash.stack.fingerprint)
+                wanted.update(dict.fromkeys(notes.stack_keys, ""))
         for key, item in get_all(self.table, wanted).items():
             if not wanted[key]:
                 self._noted.add(key)
@@ -197,19 +205,23 @@ class Batch:
             self._groups[stack_place] = group_id
             made = stack_pointer(assignment.fingerprint, app_id, group_id)
             self.operations.append(Put(made, if_absent=True))
+            # As it had no report of the app, it may have been forgotten since it was read.
+            stored = keys.stack(assignment.fingerprint)
+            if stored not in self._checked:
+                self._checked.add(stored)
+                self.operations.append(Check(stored))
         return assignment.fingerprint, group_id
 
     def _note_lacking(self, crash: Crash, fingerprint: str) -> None:
         """Note the stack under each build whose symbols it lacks, for when they arrive."""
-        app_id = crash.app.app_id
-        for module, note in zip(crash.lacking, _notes(crash, fingerprint), strict=True):
-            if note in self._noted:
-                continue
-            for put in _waits_for(module, app_id, fingerprint):
-                place = Key(str(put.item["pk"]), str(put.item["sk"]))
-                if place not in self._written:
-                    self._written.add(place)
-                    self.operations.append(put)
+        notes = crash.notes(fingerprint)
+        if self._noted.issuperset(notes.stack_keys):
+            return
+        # Builds are looked up here, and the notes of a stack that was stored by another name.
+        self._noted.update(get_all(self.table, [*notes.stack_keys, *notes.build_keys]))
+        for put in notes.puts(self._noted):
+            self._noted.add(Key(cast(str, put.item["pk"]), cast(str, put.item["sk"])))
+            self.operations.append(put)
 
     def _pointer(self, stack_place: Key, crash: Crash) -> Item | None:
         """What leads from the stack that bucketing put the crash under to the app's group.
@@ -226,32 +238,6 @@ class Batch:
     def _stored_group(self, place: Key) -> int | None:
         item = self.table.get(place)
         return cast(int, item["group_id"]) if item else None
-
-
-def waits_for_symbols(report: Report, app_id: str, fingerprint: str) -> list[Put]:
-    """What notes the stack of a report under each build whose symbols it lacks."""
-    return [put for module in _lacking(report) for put in _waits_for(module, app_id, fingerprint)]
-
-
-def _lacking(report: Report) -> tuple[ModuleId, ...]:
-    """Each build once, by the ids that symbols are kept by."""
-    by_id: dict[str, ModuleId] = {}
-    for module in filter(lambda module: module.debug_id, report.lacking):
-        debug_id = canonical_id(module.debug_id)
-        by_id.setdefault(debug_id, ModuleId(module.debug_file, debug_id))
-    return tuple(by_id.values())[:_MAX_LACKING]
-
-
-def _waits_for(module: ModuleId, app_id: str, fingerprint: str) -> Iterator[Put]:
-    """The note of a stack under a build, and the build in the list of those that are missing."""
-    note = keys.waiting(app_id, module.debug_id, fingerprint)
-    for place in (note, keys.missing(app_id, module.debug_id)):
-        yield Put({"pk": place.pk, "sk": place.sk, "debug_file": module.debug_file})
-
-
-def _notes(crash: Crash, fingerprint: str) -> list[Key]:
-    app_id = crash.app.app_id
-    return [keys.waiting(app_id, module.debug_id, fingerprint) for module in crash.lacking]
 
 
 def _version_key(crash: Crash) -> Key:

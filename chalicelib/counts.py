@@ -9,7 +9,7 @@ reader adds what is still pending: exact and immediate at any moment.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar, cast
@@ -55,14 +55,21 @@ class StackTotal:
 class Counts:
     """Reads and folds the counts of apps, versions, groups and stacks.
 
-    Folding tells `on_folded` the app and the fingerprints whose reports it counted.
+    Folding tells `on_folded` the app and the fingerprints whose reports it
+    counted, and `on_lost` the app and a group that is not there, or whose
+    report has a version that is not: a crash was on its way while they were
+    deleted.
     """
 
     def __init__(
-        self, table: Table, on_folded: Callable[[str, Sequence[str]], None] | None = None
+        self,
+        table: Table,
+        on_folded: Callable[[str, Sequence[str]], None] | None = None,
+        on_lost: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
         self._table = table
         self._on_folded = on_folded
+        self._on_lost = on_lost
         self._regressions = Regressions(table)
 
     def pending(self, app_id: str) -> Pending:
@@ -99,8 +106,15 @@ class Counts:
         item = self._table.get(keys.totals(keys.app_partition(app_id))) or {}
         return cast(int, item.get("folds", 0))
 
-    def of_stacks(self, app_id: str, fingerprints: Iterable[str]) -> dict[str, StackTotal]:
-        """The totals of those of the stacks that the app has reports of, by fingerprint."""
+    def of_stacks(
+        self, app_id: str, fingerprints: Iterable[str], pending: Pending | None = None
+    ) -> dict[str, StackTotal]:
+        """The totals of those of the stacks that the app has reports of, by fingerprint.
+
+        `pending` is what was read already of it. Where it says nothing of a stack, that one's
+        total is exact, whoever folds meanwhile.
+        """
+        pending = pending or self.pending(app_id)
         wanted = {keys.reports_of_stack(name, app_id): name for name in fingerprints}
         found = {
             wanted[key]: StackTotal(
@@ -109,10 +123,16 @@ class Counts:
             for key, item in get_all(self._table, wanted).items()
         }
         asked = set(wanted.values())
-        for row in self.pending(app_id).rows:
+        for row in pending.rows:
             if row.stack in asked:
                 found[row.stack] = _with_row(found.get(row.stack), row)
         return {name: total for name, total in found.items() if total.reports}
+
+    def counts_stack(self, app_id: str, fingerprint: str) -> bool:
+        """Whether reports of the stack are counted at all: earlier forms counted none."""
+        rows = self.pending(app_id).rows  # first: what is folded now is found in the total
+        place = keys.reports_of_stack(fingerprint, app_id)
+        return any(row.stack == fingerprint for row in rows) or self._table.get(place) is not None
 
     def fold(self, app_id: str, shard: int) -> bool:
         """Fold a batch's worth of one shard; False: nothing is there, or another is at it.
@@ -142,11 +162,19 @@ class Counts:
                 pass
 
     def _updates(self, changes: _Changes) -> Iterator[Operation]:
-        spans = self._table.batch_get(list(changes.spans))
+        rows = [row for of_group in changes.rows.values() for row in of_group]
+        versions = {keys.version_by_id(row.version_id): row.version_id for row in rows}
+        spans = get_all(self._table, [*changes.spans, *versions])
+        unknown = {version for key, version in versions.items() if key not in spans}
+        lost = {row.group_id for row in rows if row.version_id in unknown}
+        for group_id in lost.union(changes.without_lost_groups(spans)):
+            self._on_lost(changes.app_id, group_id)
         resolved = {
             key: Group.from_item(item)
             for key, item in spans.items()
-            if changes.spans[key].kind == "group" and item["status"] == RESOLVED
+            if key in changes.spans
+            and changes.spans[key].kind == "group"
+            and item["status"] == RESOLVED
         }
         regressions = self._regressions.among(resolved.values(), changes.rows)
         for key, span in changes.spans.items():
@@ -301,6 +329,20 @@ class _Changes:
             self.stacks[row.stack] = None
         self.rows.setdefault(row.group_id, []).append(row)
         return True
+
+    def without_lost_groups(self, found: Mapping[Key, Item]) -> list[int]:
+        """Count nothing for groups that are not there, lest the rest is never counted; which."""
+        lost = [
+            span.group_id
+            for key, span in self.spans.items()
+            if span.kind == "group" and key not in found
+        ]
+        partitions = set(map(keys.group_partition, lost))
+        self.spans = {key: span for key, span in self.spans.items() if key.pk not in partitions}
+        self.counters = {
+            key: counted for key, counted in self.counters.items() if key.pk not in partitions
+        }
+        return lost
 
     def _counters_of(self, row: Row) -> list[tuple[Key, str]]:
         version = keys.version_partition(row.version_id)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import cast
 
-from chalicelib import keys
+from chalicelib import keys, waiting
 from chalicelib.belongings import blobs_of, delete_blobs, items_of
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
@@ -80,19 +80,10 @@ class Eraser:
             fingerprints = {report.fingerprint for report in reports}
             self._forgetting.forget(fingerprints, erased, nothing_stays=alone)
             self._delete(self._reports(reports))
-        waiting = list(self._waiting(app_id))  # also stacks whose reports have moved to others
-        stacks = {key.sk for key in waiting if key.pk != keys.missing(app_id, "").pk}
+        stacks = set(waiting.every_stack(self._table, app_id))  # also those without reports now
         self._forgetting.forget(stacks, erased, nothing_stays=alone)
-        self._delete(waiting)
+        self._delete(waiting.every_note(self._table, app_id))
         return True
-
-    def _waiting(self, app_id: str) -> Iterator[Key]:
-        """What is noted of stacks that lack symbols; the builds last, as they lead to the rest."""
-        builds = list(map(_key, query_all(self._table, keys.missing(app_id, "").pk)))
-        for build in builds:
-            stacks = query_all(self._table, keys.waiting(app_id, build.sk, "").pk)
-            yield from map(_key, stacks)
-        yield from builds
 
     def _reports(self, reports: Sequence[StoredReport]) -> Iterator[Key]:
         delete_blobs(

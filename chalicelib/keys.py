@@ -9,6 +9,8 @@ and everything that a known crash needs is found by exact keys.
 | app | `app#APP` | `app` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
 | group that reports were taken from | `app#APP` | `left#ID` | |
+| stack that lost reports to others | `app#APP` | `oldstack#FINGERPRINT` | |
+| app, when groups of it are settled next | `app#APP` | `settling` | |
 | app, in the list of apps | `apps` | `APP` | |
 | app, by bundle identifier | `bundle#BUNDLE` | `APP` | |
 | app, by its number | `appnumber#NUMBER` | `app` | |
@@ -212,6 +214,16 @@ def stack_in_app(fingerprint: str, app_id: str) -> Key:
 def rebucketing(app_id: str) -> Key:
     """How far putting the reports of an app anew has come."""
     return Key(f"app#{app_id}", "rebucketing")
+
+
+def settling(app_id: str) -> Key:
+    """When the groups of an app that lost reports are settled next."""
+    return Key(f"app#{app_id}", "settling")
+
+
+def left_stack(app_id: str, fingerprint: str) -> Key:
+    """Noted with the move of a report: the stack that it had is to be forgotten, if it was all."""
+    return Key(f"app#{app_id}", f"oldstack#{fingerprint}")
 
 
 def left_by_regrouping(app_id: str, group_id: int) -> Key:

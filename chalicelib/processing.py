@@ -69,6 +69,7 @@ class Processor:
         *,
         max_dump_bytes: int = payload.MAX_LOG_BLOB_BYTES,
         land: Callable[[str], int | None] = lambda _: None,
+        counts: Counts | None = None,
     ) -> None:
         self._table = table
         self._blobs = blobs
@@ -78,6 +79,7 @@ class Processor:
         self._app_of = app_of
         self._max_dump_bytes = max_dump_bytes
         self._land = land
+        self._counts = counts or Counts(table, bucketing.count_reports)
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
 
@@ -90,8 +92,13 @@ class Processor:
                 received = payload.read(
                     self._blobs, keys.raw_blob(report_id), max_log_bytes=self._max_dump_bytes
                 )
-            except BlobNotFound:  # deleted since, with its report
-                gone.append(report_id)
+            except BlobNotFound as error:
+                stored = self._as_stored(report_id)
+                if stored is None:  # deleted since, with its report
+                    gone.append(report_id)
+                else:  # its dump is a blob by itself, which somebody took away
+                    self._bury(report_id, stored, str(error))
+                    dead.append(report_id)
                 continue
             except FormatError as error:
                 self._bury(report_id, self._as_stored(report_id), str(error))
@@ -112,10 +119,9 @@ class Processor:
 
     def fold(self, at_least: int = 1) -> None:
         """Fold the counts of every app of which this worker wrote that many deltas."""
-        counter = Counts(self._table, self._bucketing.count_reports)
         for app_id, unfolded in list(self._unfolded.items()):
             if unfolded >= at_least:
-                while counter.fold(app_id, self._shard):
+                while self._counts.fold(app_id, self._shard):
                     pass
                 self._unfolded.pop(app_id, None)
 

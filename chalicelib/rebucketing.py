@@ -15,11 +15,11 @@ from typing import cast
 from chalicelib import keys
 from chalicelib.bootstrap import Services
 from chalicelib.records import StoredReport
-from chalicelib.regrouping import Regrouping
+from chalicelib.regrouping import Regrouping, Unreadable
 from chalicelib.reordering import Reordering
-from chalicelib.settling import Settling
 from chalicelib.storage.ports import Delete, Item, Put, SortRange, query_all
 from chalicelib.storage.schema import BY_APP
+from chalicelib.tasks import Settle, encode
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class Rebucketing:
             report = StoredReport.from_item(item)
             try:
                 moved = self._regrouping.put_anew(report)
-            except Exception:  # a report that breaks the reader stops nothing
-                _log.exception("report %s could not be put anew", report.report_id)
+            except Unreadable as error:  # one bad report stops nothing
+                _log.warning("%s", error)
                 done = replace(done, unreadable=done.unreadable + 1)
             else:
                 done = replace(done, moved=done.moved + moved)
@@ -62,7 +62,8 @@ class Rebucketing:
             progress()
             if number % _REMEMBERED == 0:
                 self._remember(cast(str, item["app_sk"]))
-        Settling(self._services, self._app_id).run()
+        # By the workers, as a crash may be on its way into a group that has no report now.
+        self._services.queue.send(encode(Settle(self._app_id)))
         Reordering(self._table, self._app_id).run()
         self._table.write([Delete(keys.rebucketing(self._app_id))])
         return done

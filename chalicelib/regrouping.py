@@ -10,21 +10,32 @@ the same batch, to be settled (settling.py).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from chalicelib import deltas, keys
+from chalicelib.belongings import items_of
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
-from chalicelib.commit import described, titled, waits_for_symbols
-from chalicelib.errors import CrashbucketError, NotFound
+from chalicelib.commit import described, titled
+from chalicelib.errors import CrashbucketError, FormatError, NotFound
 from chalicelib.ids import sortable
 from chalicelib.left_groups import left
+from chalicelib.left_stacks import left_stack
 from chalicelib.model import Report
 from chalicelib.placement import Placement
-from chalicelib.records import Group, StoredReport, bucket_pointer, orders_of, stack_pointer
+from chalicelib.records import (
+    Group,
+    StoredReport,
+    Version,
+    bucket_pointer,
+    orders_of,
+    stack_pointer,
+)
 from chalicelib.storage.ports import (
+    Check,
     ConditionFailed,
     Conflict,
     Delete,
@@ -36,18 +47,21 @@ from chalicelib.storage.ports import (
     Value,
 )
 from chalicelib.symbols.source import SymbolsAway
-from chalicelib.tasks import Place, encode, settled_s
+from chalicelib.tasks import Place, ReadAnew, encode, settled_s
+from chalicelib.waiting import Notes, lacking_of
 
 _MAX_ATTEMPTS = 10  # to move one report, or settle one group, while others write to it
 
 
 @dataclass(frozen=True, slots=True)
 class _Anew:
-    """A report as it is read now, and the bucket that it belongs to."""
+    """A report as it is read now, the bucket that it belongs to, and what its stack waits for."""
 
     report: Report
     database_id: str
     assignment: Assignment
+    has_frames: bool
+    notes: Notes
 
 
 class Unreadable(CrashbucketError):
@@ -66,27 +80,20 @@ class Regrouping:
     def put_anew(self, stored: StoredReport) -> bool:
         """Bring a report where it belongs now; whether that is another group.
 
-        Raises `Unreadable` when it cannot be read any more.
+        Raises `Unreadable`, and whatever the store raises: then try again.
         """
         try:
-            received = self._services.crashes.payload(stored.report_id)
-            report = self._services.reader.crash(received)
-        except SymbolsAway:
+            report, forced = self._read(stored.report_id)
+        except Unreadable:
+            if self._is_left_over(stored):
+                self._take_back(stored)
+                return True
             raise
-        except Exception as error:
-            raise Unreadable(f"report {stored.report_id} cannot be read: {error}") from error
-        database_id = stored.database_id or str(stored.report_id)
-        assignment = self._services.bucketing.assign(
-            normalise(report),
-            Founder(database_id, self._app_id),
-            received.fields.get("force_bucket"),
-        )
-        anew = _Anew(report, database_id, assignment)
         for _ in range(_MAX_ATTEMPTS):
-            operations, group_id = self._move(stored, anew)
-            if not operations:
-                return False
             try:
+                operations, group_id = self._move(stored, self._assigned(stored, report, forced))
+                if not operations:
+                    return False
                 self._table.write(operations)
             except (ConditionFailed, Conflict):
                 current = StoredReport.at(self._table.get(keys.report(stored.report_id)))
@@ -99,9 +106,32 @@ class Regrouping:
 
     # --- one report ---
 
+    def _read(self, report_id: int) -> tuple[Report, str | None]:
+        """The report as it reads now, and the bucket that it was forced into."""
+        try:
+            received = self._services.crashes.payload(report_id)
+        except (NotFound, FormatError) as error:
+            raise Unreadable(f"report {report_id} cannot be read: {error}") from error
+        try:
+            report = self._services.reader.crash(received)
+        except SymbolsAway:
+            raise
+        except Exception as error:  # one report that breaks the reader
+            raise Unreadable(f"report {report_id} cannot be read: {error!r}") from error
+        return report, received.fields.get("force_bucket")
+
+    def _assigned(self, stored: StoredReport, report: Report, forced: str | None) -> _Anew:
+        database_id = stored.database_id or str(stored.report_id)
+        stack = normalise(report)
+        founder = Founder(database_id, self._app_id)
+        assignment = self._services.bucketing.assign(stack, founder, forced)
+        notes = Notes(self._app_id, assignment.fingerprint, lacking_of(report))
+        return _Anew(report, database_id, assignment, bool(stack.frames), notes)
+
     def _move(self, stored: StoredReport, anew: _Anew) -> tuple[list[Operation], int]:
         """What brings the report into its bucket's group, and that group."""
-        operations: list[Operation] = []
+        version_id, operations = self._version(stored)
+        operations += anew.notes.puts(self._noted(anew.notes))
         bucket_id = anew.assignment.buckets[self._services.bucketing.default_threshold]
         stack = anew.assignment.fingerprint
         stack_place = keys.stack_in_app(stack, self._app_id)
@@ -119,16 +149,23 @@ class Regrouping:
             group_id = cast(int, pointer["group_id"])
         else:
             placement = Placement(self._services, self._app_id)
-            group = self._group(placement.home(stored.fingerprint) or stored.group_id)
-            if group.bucket_id == anew.database_id:  # its first report leads it to the new bucket
+            group = self._found(placement.home(stored.fingerprint) or stored.group_id)
+            own = group.bucket_id if group is not None else None
+            if group is not None and own == bucket_id:  # it was about to be taken away
                 group_id = placement.end(group.group_id)
+                operations.append(self._leading(group, bucket_id, group_id))
+            elif group is not None and own == anew.database_id:
+                # Its first report leads it to the new bucket; its others belong elsewhere now.
+                group_id = placement.end(group.group_id)
+                self._have_all_read(group_id)
                 operations += self._lead(group, bucket_id, anew.report, group_id)
             else:
                 group_id = self._services.ids.next()
                 new_groups = 1
+                before = group or _lost(stored)
                 made = replace(
-                    group, group_id=group_id, bucket_id=bucket_id, total=0,
-                    created_at=stored.date, last_at=stored.date, last_version_id=stored.version_id,
+                    before, group_id=group_id, bucket_id=bucket_id, total=0,
+                    created_at=stored.date, last_at=stored.date, last_version_id=version_id,
                     merged_into=None, unlisted=None, kept=None,
                     **titled(anew.report),
                 )  # fmt: skip
@@ -136,14 +173,20 @@ class Regrouping:
                 operations.append(Put(made.by_class()))
                 way = bucket_pointer(bucket_id, self._app_id, group_id)
                 operations.append(Put(way, if_absent=True))
-        if group_id == stored.group_id and stack == stored.fingerprint:
+        if anew.has_frames and taken_out is None:
+            operations += self._pointing(stack, of_stack, group_id)
+        as_it_was = (stored.group_id, stored.fingerprint, stored.version_id)
+        if (group_id, stack, version_id) == as_it_was:
             return operations, group_id
         if pointer is not None:
             operations += self._changed_group(group_id, stored.date, anew)
-        if of_stack is None and taken_out is None:
-            way = stack_pointer(stack, self._app_id, group_id)
-            operations.append(Put(way, if_absent=True))
-        moved = replace(stored, group_id=group_id, fingerprint=stack, **described(anew.report))
+        moved = replace(
+            stored,
+            group_id=group_id,
+            version_id=version_id,
+            fingerprint=stack,
+            **described(anew.report),
+        )
         changed = {
             name: value for name, value in moved.item().items() if value != stored.item().get(name)
         }
@@ -151,11 +194,11 @@ class Regrouping:
             Update(
                 keys.report(stored.report_id),
                 set=changed,
-                require={"group_id": stored.group_id, "fingerprint": stored.fingerprint},
+                require=_as_it_is(stored),
             )
         )
-        # Symbols of one build name some frames; those of others may still be missing.
-        operations += waits_for_symbols(anew.report, self._app_id, stack)
+        if stack != stored.fingerprint:
+            operations.append(left_stack(self._app_id, stored.fingerprint))
         operations.append(self._delta(stored, moved, new_groups))
         if group_id != stored.group_id:
             operations.append(left(self._app_id, stored.group_id, [stored.version_id]))
@@ -164,7 +207,9 @@ class Regrouping:
     def _changed_group(self, group_id: int, date: str, anew: _Anew) -> list[Operation]:
         """What a report changes of the group it comes into: it may be older than those there;
         and it names the group if it is its first, or if those there have no names."""
-        group = self._group(group_id)
+        group = self._found(group_id)
+        if group is None:
+            raise Conflict(f"group {group_id} was just taken away")
         change: dict[str, Value] = {}
         if date < group.created_at:
             change["created_at"] = date
@@ -186,37 +231,114 @@ class Regrouping:
             *_renamed(group, changed),
         ]
 
+    def _noted(self, notes: Notes) -> Collection[Key]:
+        """What is noted already of what the stack waits for."""
+        return (
+            self._table.batch_get([*notes.stack_keys, *notes.build_keys]) if notes.lacking else ()
+        )
+
+    def _version(self, stored: StoredReport) -> tuple[int, list[Operation]]:
+        """The report's version, and what makes it again, if it was deleted as the crash came."""
+        by_id = keys.version_by_id(stored.version_id)
+        named = keys.version(self._app_id, stored.bundle_version, stored.bundle_short_version)
+        found = self._table.batch_get([by_id, named])
+        if by_id in found:
+            return stored.version_id, []
+        if named in found:
+            return cast(int, found[named]["version_id"]), []
+        version = Version(
+            stored.version_id,
+            self._app_id,
+            stored.bundle_version,
+            stored.bundle_short_version,
+            stored.received_at,
+        )
+        places = (version.item(), version.item_by_id())
+        return version.version_id, [Put(item, if_absent=True) for item in places]
+
+    def _pointing(self, stack: str, known: Item | None, group_id: int) -> list[Operation]:
+        """What leads from the stack to the group, unless a person took it out of that. The stack
+        may have been forgotten since it was read, as it had no reports."""
+        if known is not None and ("home" in known or known["group_id"] == group_id):
+            return []
+        way = stack_pointer(stack, self._app_id, group_id)
+        if known is None:
+            pointing: Operation = Put(way, if_absent=True)
+        else:
+            pointing = Update(
+                keys.stack_in_app(stack, self._app_id),
+                set={name: way[name] for name in ("group_id", "group_pk", "group_sk")},
+                require={"group_id": known["group_id"], "home": None},
+            )
+        return [pointing, Check(keys.stack(stack))]
+
+    def _have_all_read(self, group_id: int) -> None:
+        """Have every report of a group read again, now, and when none can come that knew it as
+        it was. To be sent before what makes it necessary is written."""
+        later_s = settled_s(self._services.settings.visibility_s)
+        for delay_s in (0, later_s):
+            task = ReadAnew(self._app_id, group_id, everything=True)
+            self._services.queue.send(encode(task), delay_s=delay_s)
+
     def _delta(self, stored: StoredReport, moved: StoredReport, new_groups: int) -> Put:
         """Takes the report from the counts of where it was, and adds it to those of where it is."""
+        there = deltas.row_of(moved.group_id, moved.version_id, moved.date, moved.fingerprint)
+        return self._delta_of(stored, [self._less(stored), there], new_groups)
+
+    def _less(self, stored: StoredReport) -> deltas.Row:
         # earlier forms counted no stacks
-        old_stack = stored.fingerprint if self._is_counted(stored.fingerprint) else ""
-        rows = [
-            deltas.row_of(stored.group_id, stored.version_id, stored.date, old_stack)._replace(
-                reports=-1
-            ),
-            deltas.row_of(moved.group_id, stored.version_id, stored.date, moved.fingerprint),
-        ]
+        stack = stored.fingerprint if self._is_counted(stored.fingerprint) else ""
+        row = deltas.row_of(stored.group_id, stored.version_id, stored.date, stack)
+        return row._replace(reports=-1)
+
+    def _delta_of(self, stored: StoredReport, rows: list[deltas.Row], new_groups: int = 0) -> Put:
         shard = stored.report_id % keys.DELTA_SHARDS
         batch = sortable(self._services.ids.next())
         return deltas.delta_put(self._app_id, shard, batch, rows, new_groups)
 
     def _is_counted(self, fingerprint: str) -> bool:
         if fingerprint not in self._counted:
-            if not self._services.counts.of_stacks(self._app_id, [fingerprint]):
+            if not self._services.counts.counts_stack(self._app_id, fingerprint):
                 return False
             self._counted.add(fingerprint)
         return True
 
-    def _group(self, group_id: int) -> Group:
+    def _found(self, group_id: int) -> Group | None:
         item = self._table.get(keys.group(group_id))
-        if item is None:
-            raise NotFound("group", str(group_id))
-        return Group.from_item(item)
+        return Group.from_item(item) if item is not None else None
+
+    # --- what an erasure left ---
+
+    def _is_left_over(self, stored: StoredReport) -> bool:
+        """Whether the report was erased, and an event that was delivered again just then brought
+        it back: without its payload, and where nothing else is any more."""
+        around = [keys.group(stored.group_id), keys.version_by_id(stored.version_id)]
+        is_lost = len(self._table.batch_get(around)) < len(around)
+        return is_lost and self._services.blobs.size(keys.raw_blob(stored.report_id)) is None
+
+    def _take_back(self, stored: StoredReport) -> None:
+        """Erase the report again, with its counts."""
+        doomed = items_of(stored)
+        if stored.database_id:
+            place = keys.database_id(stored.database_id)
+            alias = self._table.get(place)
+            if alias is not None and alias["report_id"] == stored.report_id:
+                doomed.append(place)
+        self._table.write(
+            [
+                Delete(keys.report(stored.report_id), require=_as_it_is(stored)),
+                *map(Delete, doomed),
+                self._delta_of(stored, [self._less(stored)]),
+                left(self._app_id, stored.group_id, [stored.version_id]),
+                left_stack(self._app_id, stored.fingerprint),
+            ]
+        )
+
+    # --- the group ---
 
     def _lead(self, group: Group, bucket_id: str, report: Report, group_id: int) -> list[Operation]:
         """The group goes with its first report; `group_id` is the one that it is merged into."""
         titles = titled(report)
-        home = group.group_id if group_id != group.group_id else None
         return [
             Update(
                 keys.group(group.group_id),
@@ -226,8 +348,12 @@ class Regrouping:
             ),
             *_renamed(group, replace(group, **titles)),
             Delete(keys.group_of_bucket(group.bucket_id, self._app_id)),
-            Put(bucket_pointer(bucket_id, self._app_id, group_id, home), if_absent=True),
+            self._leading(group, bucket_id, group_id),
         ]
+
+    def _leading(self, group: Group, bucket_id: str, group_id: int) -> Put:
+        home = group.group_id if group_id != group.group_id else None
+        return Put(bucket_pointer(bucket_id, self._app_id, group_id, home), if_absent=True)
 
     def _taken_out(self, stored: StoredReport, stack: str, known: Item | None) -> Update | None:
         """What takes the report's new stack out of its bucket's group as a person did with the one
@@ -263,6 +389,16 @@ def _renamed(group: Group, changed: Group) -> list[Operation]:
     if before["sk"] == after["sk"]:
         return [Put(after)]
     return [Delete(Key(str(before["pk"]), str(before["sk"]))), Put(after)]
+
+
+def _lost(stored: StoredReport) -> Group:
+    """In the place of a report's group that was deleted as the crash came."""
+    return Group(stored.group_id, stored.app_id, stored.app_number, "", "", "", 0)
+
+
+def _as_it_is(stored: StoredReport) -> dict[str, Value]:
+    """The condition that nobody has moved the report since it was read."""
+    return {"group_id": stored.group_id, "fingerprint": stored.fingerprint}
 
 
 def _there(values: dict[str, Any]) -> dict[str, Value]:

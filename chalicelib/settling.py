@@ -15,6 +15,8 @@ listed as an empty one, which shows nowhere, and waits for crashes.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -23,6 +25,7 @@ from typing import cast
 from chalicelib import keys, left_groups
 from chalicelib.bootstrap import Services
 from chalicelib.left_groups import LeftGroup
+from chalicelib.left_stacks import settle_stacks
 from chalicelib.placement import Placement
 from chalicelib.records import (
     NO_FIRST,
@@ -49,6 +52,7 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.storage.schema import BY_GROUP
 
+_NOW = "9"  # after every time that is stored
 _MAX_ATTEMPTS = 10  # to settle one group while others write to it
 _MAX_BROUGHT = 1000  # reports of a merged group at a time: placing.py has brought all but a few
 
@@ -69,13 +73,15 @@ class Settling:
         self._table = services.table
         self._app_id = app_id
         self._pending: set[int] = set()  # groups whose counts are not all folded
+        self.is_out_of_time = False
 
-    def run(self, before: str | None = None) -> bool:
+    def run(self, before: str | None = None, *, until: float = math.inf) -> bool:
         """Settle what can be settled now; False: some groups are left for later.
 
         With `before`, only groups that lost nothing since that time (as
         stored), and emptied ones that were closed before it. Without, no crash
-        may be in work that knew them before.
+        may be in work that knew them before. After `until` (of the
+        monotonic clock) no other group is begun; then it `is_out_of_time`.
         """
         self._services.counts.fold_all(self._app_id)
         rows = self._services.counts.pending(self._app_id).rows
@@ -85,7 +91,12 @@ class Settling:
             is_recent = before is not None and note.at >= before
             if is_recent or not self._settle(note, at_once=before is None):
                 all_settled = False
-        return all_settled
+            elif time.monotonic() > until:
+                self.is_out_of_time = True
+                return False
+        counts = self._services.counts
+        stacks = settle_stacks(self._table, counts, self._app_id, before or _NOW, until)
+        return stacks and all_settled
 
     def _settle(self, note: LeftGroup, *, at_once: bool) -> bool:
         """False: it is for later, or others write to it again and again."""

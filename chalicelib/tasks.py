@@ -19,24 +19,27 @@ class SymbolsArrived:
     """Symbols of a build came: for one app, or (None) for all.
 
     `final` comes when no crash is in work any more that had not seen them.
+    `after` is how far it is: an app, or where in the stacks of one.
     """
 
     debug_id: str
     app_id: str | None
     final: bool = False
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MappingArrived:
-    """A ProGuard or R8 mapping came for a version of an app."""
+    """A ProGuard or R8 mapping came for a version of an app; `after` is how far it is."""
 
     app_id: str
     version_id: int
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAnew:
-    """Read reports of a group again: those of the stacks, or with none those of the version.
+    """Read reports of a group again: those of the stacks, those of the version, or `everything`.
 
     `after` is how far it is. With `waited_for` (a build) it is the last time
     for these stacks: what is kept of them as waiting goes away.
@@ -46,6 +49,7 @@ class ReadAnew:
     group_id: int
     stacks: tuple[str, ...] = ()
     version_id: int | None = None
+    everything: bool = False
     after: str = ""
     waited_for: str = ""
 

@@ -216,6 +216,11 @@ class Symbols:
         files = map(SymbolFile.from_item, query_all(self._table, partition))
         return tuple(sorted(files, key=lambda file: file.file_id))
 
+    def were_there(self, app_id: str, debug_id: str, since: str) -> bool:
+        """Whether an app has had symbols of a build all the time since a moment (as stored)."""
+        files = (*self.of_build(app_id, debug_id), *self.of_build(None, debug_id))
+        return any(file.created_at < since for file in files)
+
     def has_build(self, app_id: str | None, debug_id: str, debug_file: str) -> bool:
         """Whether a scope has symbols under this id and this name: omaha-server's duplicate."""
         return any(file.debug_file == debug_file for file in self.of_build(app_id, debug_id))
