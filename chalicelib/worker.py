@@ -28,6 +28,7 @@ _GATHER_S = 0.03  # after a batch that was not full: one commit of many costs le
 _QUIET_S = 0.05  # without a message, then it is time to fold
 _AFTER_FAILURE_S = 1.0  # the store is busy, full or away: do not ask it without a pause
 _SWEEP_EVERY_S = 3600.0  # exports that have expired: each look is at all that there are
+_PART_FOR_TASKS = 0.25  # of a message's visibility, after which no other task is begun
 _CAREFUL_VISIBILITIES = 3  # time in which what killed a worker comes back to it
 
 
@@ -91,8 +92,17 @@ class Worker:
         events = [message for message in messages if not tasks.is_task(message.body)]
         if events:
             self._process_events(events)
-        for message in messages:
-            if tasks.is_task(message.body):
+        self._run_messages([message for message in messages if tasks.is_task(message.body)])
+
+    def _run_messages(self, messages: Sequence[Message]) -> None:
+        """Do tasks for a part of the time that the messages are hidden from others. The rest goes
+        back, as new messages: what was never tried must not count as given up."""
+        until = time.monotonic() + self._visibility_s * _PART_FOR_TASKS
+        for number, message in enumerate(messages):
+            if number and time.monotonic() > until:
+                self._queue.send(message.body)
+                self._queue.ack([message])
+            else:
                 self._run_message(message)
 
     def _run_message(self, message: Message) -> None:
@@ -145,15 +155,17 @@ class Worker:
             self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
 
     def _give_up_message(self, message: Message) -> None:
-        with suppress(FormatError):
-            task = tasks.decode(message.body)
+        if tasks.is_task(message.body):
+            task: Task | None = None
+            with suppress(FormatError):  # of another version of this service, say, that can read it
+                task = tasks.decode(message.body)
             if isinstance(task, ExportReport):
                 self._services.exports.give_up(task.report_id, self._given_up)
                 return
-            if task is not None:  # symbols that came, say: nobody else would ask for it again
-                _log.error("tried again later: %.200s", message.body)
-                self._queue.send(message.body, delay_s=MAX_DELAY_S)
-                return
+            # Symbols that came, say: nobody else would ask for it again.
+            _log.error("tried again later: %.200s", message.body)
+            self._queue.send(message.body, delay_s=MAX_DELAY_S)
+            return
         created = created_by(message.body)
         for report_id in report_ids_of(created):
             self._give_up(report_id)

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib import keys
 from chalicelib.bootstrap import Services
+from chalicelib.counts import Counts
 from chalicelib.deltas import Row, delta_put, tally
 from chalicelib.queries.paging import Paging
 from chalicelib.records import App, Group, Version
 from chalicelib.recount import recount_app
-from chalicelib.storage.ports import Put, query_all
+from chalicelib.storage.ports import Delete, Put, query_all
 
 VERSIONS = 3
 GROUPS = 150
@@ -95,3 +96,16 @@ def test_first_and_last_dates_are_those_of_the_reports_in_any_order(
 
 def test_a_recount_of_nothing_finds_nothing(services: Services, app: App) -> None:
     assert recount_app(services, app.app_id).differences == ()
+
+
+def test_a_group_that_was_deleted_meanwhile_holds_up_no_other(services: Services, app: App) -> None:
+    """Else the rows that name it would stand before all later ones for ever."""
+    make_groups(services, app)
+    services.table.write([Delete(keys.group(1))])
+    written = write_deltas(services, app, 3, 12, 25)
+    lost: list[int] = []
+    Counts(services.table, on_lost=lambda _, group_id: lost.append(group_id)).fold_all(app.app_id)
+    assert services.counts.pending(app.app_id).rows == ()
+    assert services.counts.total(keys.app_partition(app.app_id), ()) == written
+    assert services.table.get(keys.group(1)) is None
+    assert set(lost) == {1}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from chalicelib import bootstrap, clock, keys
 from chalicelib.bootstrap import Services
@@ -16,7 +19,9 @@ from chalicelib.processing import Outcome
 from chalicelib.queries.paging import Paging
 from chalicelib.records import App
 from chalicelib.recount import recount_app
+from chalicelib.symbols.source import SymbolsAway
 from tests.crashes import ANDROID_EXAMPLE, android_log, drain, receive
+from tests.formats.minidump.builder import MinidumpBuilder
 
 
 def total(services: Services, app: App) -> int:
@@ -242,3 +247,61 @@ def test_deltas_do_not_pile_up_where_nobody_folds(services: Services, app: App) 
         services.processor.process([receive(services, app, android_log(f"cause{number % 5}"))])
     assert len(services.counts.pending(app.app_id).rows) < 40
     assert total(services, app) == 100
+
+
+def test_a_dump_that_somebody_took_away_is_a_dead_letter(services: Services, app: App) -> None:
+    there = Payload(app.app_id, "upload", clock.now(), b"", log_key="kept/00/256.dmp")
+    report_id = services.intake.receive(there)
+    assert services.processor.process([report_id]).dead == (report_id,)
+    (letter,) = services.crashes.dead_letters()
+    assert (letter.report_id, letter.app_id, letter.door) == (report_id, app.app_id, "upload")
+    assert "kept/00/256.dmp" in letter.reason
+
+
+def test_a_store_of_symbols_that_fails_buries_no_crash(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chalicelib.symbols.source import SymbolSources
+
+    def failing(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    dump = (
+        MinidumpBuilder(os="linux", cpu="amd64")
+        .module("/opt/app", 0x7000_0000, 0x1_0000, build_id=bytes(range(20)))
+        .thread(7, {"rip": 0x7000_1234, "rsp": 0x8000_0000}, stack=bytes(64))
+        .exception(7, code=11, flags=1, address=0x45)
+        .build()
+    )
+    report_id = services.intake.receive(Payload(app.app_id, "breakpad", clock.now(), dump))
+    with monkeypatch.context() as patched:
+        patched.setattr(SymbolSources, "module", failing)
+        with pytest.raises(SymbolsAway):
+            services.processor.process([report_id])
+    assert list(services.crashes.dead_letters()) == []
+    assert services.processor.process([report_id]).stored == (report_id,)
+
+
+def test_a_stored_report_never_becomes_a_dead_letter_too(services: Services, app: App) -> None:
+    report_id = receive(services, app, android_log())
+    services.processor.process([report_id])
+    services.blobs.put(keys.raw_blob(report_id), b"damaged since")
+    services.processor.process([report_id])
+    assert list(services.crashes.dead_letters()) == []
+
+
+def test_a_batch_of_large_dumps_is_not_held_in_memory_at_once(services: Services, app: App) -> None:
+    import tracemalloc
+
+    dump = MinidumpBuilder(os="linux", cpu="amd64").thread(1, {"rip": 0x1000}).build()
+    filler = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(1000)) * 312
+    received = Payload(app.app_id, "breakpad", clock.now(), dump + filler)
+    ids = [services.intake.receive(received) for _ in range(8)]
+    size = len(received.log)
+    del received, filler
+    tracemalloc.start()
+    try:
+        assert len(services.processor.process(ids).stored) == 8
+        assert tracemalloc.get_traced_memory()[1] < 4 * size
+    finally:
+        tracemalloc.stop()

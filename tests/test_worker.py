@@ -6,16 +6,21 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
 from chalicelib import bootstrap, clock, keys
 from chalicelib.bootstrap import Services
+from chalicelib.config import Settings
 from chalicelib.counts import Counts
 from chalicelib.payload import Payload
 from chalicelib.processing import Outcome
 from chalicelib.records import App
+from chalicelib.resymbolication import Resymbolication
+from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.events import object_created
+from chalicelib.tasks import MAX_DELAY_S, MappingArrived, Settle, SymbolsArrived, Task, encode
 from chalicelib.worker import BATCH, Worker
 from tests.crashes import android_log, receive
 
@@ -180,3 +185,88 @@ def test_a_posted_crash_is_visible_within_a_tenth_of_a_second(services: Services
         stopping.set()
         thread.join()
     assert sorted(waits)[2] < 0.1
+
+
+# --- tasks ---
+
+
+def watch_tasks(
+    monkeypatch: pytest.MonkeyPatch, run: Callable[[Task], None] = lambda _: None
+) -> list[Task]:
+    """The tasks in the order they are run; `run` does them instead."""
+    seen: list[Task] = []
+
+    def watching(_: Resymbolication, task: Task) -> None:
+        seen.append(task)
+        run(task)
+
+    monkeypatch.setattr(Resymbolication, "run", watching)
+    return seen
+
+
+def test_crashes_are_processed_before_the_tasks_that_came_with_them(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.queue.send(encode(Settle(app.app_id)))
+    report_id = receive(services, app, android_log())
+    there: list[bool] = []
+    watch_tasks(
+        monkeypatch, lambda _: there.append(services.table.get(keys.report(report_id)) is not None)
+    )
+    assert Worker(services).step() == 2
+    assert there == [True]
+
+
+def test_tasks_for_which_there_is_no_time_go_back_untried(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many come before it, a task that was never begun is not given up."""
+    monkeypatch.setattr("chalicelib.worker._PART_FOR_TASKS", 0)
+    waiting = [MappingArrived(app.app_id, number) for number in range(12)]
+    for task in waiting:
+        services.queue.send(encode(task))
+    seen = watch_tasks(monkeypatch)
+    worker = Worker(services)
+    assert [worker.step() for _ in range(13)] == [*range(12, -1, -1)]
+    assert sorted(task.version_id for task in seen if isinstance(task, MappingArrived)) == [
+        *range(12)
+    ]
+    assert services.queue.depth() == services.queue.dead_letters.depth() == 0
+
+
+@pytest.mark.parametrize("body", [encode(SymbolsArrived("A" * 33, None)), '{"task":"dance"}'])
+def test_a_task_that_always_fails_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """Also one that only another version of this service can read."""
+    now = time.time()
+    store = open_store(tmp_path, clock=lambda: now)
+    hasty = with_settings(
+        bootstrap.build(Settings(), store.table, store.blobs, store.queue), visibility_s=0
+    )
+
+    def failing(_: Task) -> None:
+        raise RuntimeError("the store is away")
+
+    watch_tasks(monkeypatch, failing)
+    store.queue.send(body)
+    assert Worker(hasty).drain() == hasty.settings.max_deliveries
+    assert store.queue.dead_letters.depth() == 0
+    assert store.queue.receive() == ()
+    now += MAX_DELAY_S
+    assert [message.body for message in store.queue.receive()] == [body]
+    store.close()
+
+
+def test_a_failing_task_holds_up_no_other(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(task: Task) -> None:
+        if isinstance(task, Settle):
+            raise RuntimeError("the store is away")
+
+    seen = watch_tasks(monkeypatch, failing)
+    services.queue.send(encode(Settle(app.app_id)))
+    services.queue.send(encode(MappingArrived(app.app_id, 7)))
+    Worker(services).drain()
+    assert seen == [Settle(app.app_id), MappingArrived(app.app_id, 7)]

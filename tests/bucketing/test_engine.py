@@ -329,6 +329,32 @@ def test_a_deleted_stack_is_no_ones_match(bucketing: Bucketing, table: Table) ->
     assert "one" not in other.buckets.values()
 
 
+def test_a_stack_that_lost_its_reports_to_others_can_be_forgotten(
+    bucketing: Bucketing, table: Table
+) -> None:
+    """A term that was counted down to 0 says 0, and not nothing."""
+    made = [bucketing.assign(stack("a.B.c", last), founder()) for last in ("a.B.d", "x.Y.z")]
+    stacks = [assignment.fingerprint for assignment in made]
+    for reports in (2, 0):  # as folding counts a second one of each, and then that all have moved
+        for name in stacks:
+            table.write([Update(keys.reports_of_stack(name, "app"), set={"reports": reports})])
+        bucketing.count_reports("app", stacks)
+    shared = terms.frame("a.B.c")
+    assert index.Index(table).read([shared])[shared].reports == 0
+    for name in stacks:
+        Forgetting(table).forget([name], ["app"])
+        assert table.get(keys.stack(name)) is None
+    assert table.get(keys.term(shared.key)) is None
+
+
+def test_a_stack_of_which_another_app_has_reports_stays(bucketing: Bucketing, table: Table) -> None:
+    first = bucketing.assign(stack("a.B.c", "a.B.d", "a.B.e"), founder("one"))
+    place = keys.reports_of_stack(first.fingerprint, "other")
+    table.write([Update(place, set={"reports": 1})])
+    Forgetting(table).forget([first.fingerprint], ["app"])
+    assert table.get(keys.stack(first.fingerprint)) is not None
+
+
 def test_a_payload_is_bucketed_whatever_app_it_is_of(services: Services, app: App) -> None:
     """Buckets span apps, groups do not."""
     other = services.accounts.create_app("Other")
