@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.serve-installed
 DEV_STAMP := $(VENV)/.dev-installed
 
-.PHONY: run test lint types bench fuzz contract clean
+.PHONY: run test lint types bench fuzz drift contract clean
 
 run: $(SERVE_STAMP)  ## the embedded server, with a demo app
 	$(BIN)/python -m chalicelib.cli serve --demo --port $(PORT) --data $(DATA)
@@ -31,6 +31,9 @@ bench: $(DEV_STAMP)  ## the benchmarks (BENCH=quick for a short round)
 
 fuzz: $(DEV_STAMP)  ## N damaged minidumps (20000), each read or refused within bounds
 	$(BIN)/python -m tests.formats.minidump.fuzz --count $(N)
+
+drift: $(DEV_STAMP)  ## 10,000 random operations on reports and groups; a recount after each
+	CRASHBUCKET_ALL_OPERATIONS=1 $(BIN)/python -m pytest tests/test_counts_never_drift.py
 
 contract: $(DEV_STAMP)  ## EXAMPLES (200) requests for each operation of the OpenAPI document
 	CRASHBUCKET_CONTRACT_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/openapi/test_contract.py

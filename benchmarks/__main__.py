@@ -17,6 +17,7 @@ _FULL = (
     ("engine",),
     ("minidumps",),
     ("door",),
+    ("queries",),
     ("bugsink",),
     ("drain",),
 )
@@ -27,6 +28,7 @@ _QUICK = (
     ("engine", "--stored", "300", "1000", "--rounds", "2"),
     ("minidumps", "--rounds", "3"),
     ("door", "--reports", "800", "--runs", "1"),
+    ("queries", "--reports", "2000"),
     ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
 )

@@ -77,14 +77,13 @@ _SEPARATORS = "/\\"
 
 
 def omaha_signature(report: Report) -> str:
-    """The first frame of the crashed thread as omaha-server names it.
+    """The first frame of the crash as omaha-server names it.
 
     Its function; else `file#line`; else `module@0xoffset`; else `@0xaddress`.
     """
-    thread = report.crashed_thread
-    if thread is None or not thread.frames:
+    frame = next(iter(report.stack), None)
+    if frame is None:
         return NO_FRAMES
-    frame = thread.frames[0]
     if frame.function:
         return _COMMA_WITHOUT_BLANK.sub(", ", _BLANK_BEFORE.sub("", frame.function))
     if frame.file and frame.line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 from chalicelib import bootstrap, clock
 from chalicelib.bootstrap import Services
@@ -15,6 +16,7 @@ from chalicelib.processing import Processor
 from chalicelib.reading import Reader
 from chalicelib.records import App
 from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.symbols.store import Symbols
 from chalicelib.worker import Worker
 
 GAME, ENGINE = "A" * 32 + "0", "B" * 32 + "0"
@@ -51,13 +53,28 @@ class NamedByBuilds(Reader):
         return Report("windows", "SIGSEGV", threads=(crashed,), lacking=tuple(lacking))
 
 
+class SymbolsOf:
+    """What the reader has, as a worker asks for it."""
+
+    def __init__(self, reader: NamedByBuilds) -> None:
+        self._reader = reader
+
+    def look_again(self) -> None:
+        """There is nothing that it remembers."""
+
+    def were_there(self, _: str, build: str, __: str) -> bool:
+        return build.upper() in {name.upper() for name in self._reader.symbols}
+
+
 def services_over(table: Table, blobs: Blobs, queue: Queue, reader: NamedByBuilds) -> Services:
     built = bootstrap.build(Settings(), table, blobs, queue)
     processor = Processor(
         built.table, built.blobs, built.bucketing, built.ids, reader.crash,
         built.accounts.find_app,
     )  # fmt: skip
-    return replace(built, reader=reader, processor=processor)
+    return replace(
+        built, reader=reader, processor=processor, symbols=cast(Symbols, SymbolsOf(reader))
+    )
 
 
 def crash(services: Services, app: App, *places: tuple[str, int], version: str = "") -> int:

@@ -59,6 +59,7 @@ class Service(RuleBasedStateMachine):
         self.worker = Worker(self.services)
         self.ids: list[int] = []
         self.groups: list[int] = []  # all that ever were
+        self.decided: list[int] = []  # those that were merged or made by a split
 
     @initialize()
     def begin(self) -> None:
@@ -123,7 +124,9 @@ class Service(RuleBasedStateMachine):
     @precondition(lambda self: self.groups)
     @rule(which=_WHICH, into=_WHICH)
     def merge(self, which: int, into: int) -> None:
-        self._decided(self.decisions.merge, self._group(which), self._group(into))
+        group_id = self._group(which)
+        if self._decided(self.decisions.merge, group_id, self._group(into)):
+            self.decided.append(group_id)
 
     @precondition(lambda self: self.groups)
     @rule(which=_WHICH, stack=_WHICH)
@@ -134,12 +137,15 @@ class Service(RuleBasedStateMachine):
             return
         if known:
             chosen = known[stack % len(known)].fingerprint
-            self._decided(self.decisions.split, self._group(which), chosen)
+            self._decided(self._split, self._group(which), chosen)
 
-    @precondition(lambda self: self.groups)
+    def _split(self, group_id: int, stack: str) -> None:
+        self.decided.append(self.decisions.split(group_id, stack))
+
+    @precondition(lambda self: self.decided)
     @rule(which=_WHICH)
     def undo(self, which: int) -> None:
-        self._decided(self.decisions.undo, self._group(which))
+        self._decided(self.decisions.undo, self.decided[which % len(self.decided)])
 
     @precondition(lambda self: self.groups)
     @rule(which=_WHICH)
@@ -152,11 +158,12 @@ class Service(RuleBasedStateMachine):
     def _group(self, which: int) -> int:
         return self.groups[which % len(self.groups)]
 
-    def _decided(self, decide: Any, *asked: object) -> None:
+    def _decided(self, decide: Any, *asked: object) -> bool:
         try:
             decide(*asked)
         except (NotFound, Refused, InvalidRequest):
-            return
+            return False
+        return True
 
     # --- what holds ---
 

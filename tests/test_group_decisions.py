@@ -276,6 +276,36 @@ def test_a_crash_that_was_in_work_when_its_group_was_merged_follows(
     assert settled(services, app, time) == {b: 3}
 
 
+@pytest.mark.parametrize("places", [ONE, ONE_AGAIN])
+def test_a_crash_that_was_in_work_when_a_merge_was_undone_comes_back_too(
+    services: Services, app: App, decisions: GroupDecisions, time: Clock, places: tuple[int, ...]
+) -> None:
+    """Also one that leads its stack, a new one, astray."""
+    a, b = two_groups(services, app)
+    decisions.merge(a, b)
+    assert settled(services, app, time) == {b: 2}
+    write = services.table.write
+
+    def undo_first(operations: object) -> None:
+        services.table.write = write  # type: ignore[method-assign]
+        if any(getattr(each, "item", {}).get("sk") == "report" for each in operations):  # type: ignore[attr-defined]
+            decisions.undo_merge(a)
+            Worker(services).drain()
+            time.now += 121
+            Worker(services).drain()
+        else:
+            services.table.write = undo_first  # type: ignore[method-assign,assignment]
+        write(operations)  # type: ignore[arg-type]
+
+    late = crash(services, app, *((GAME, offset) for offset in places), version="1")
+    assert len(services.queue.receive(1, visibility_s=600)) == 1
+    services.table.write = undo_first  # type: ignore[method-assign,assignment]
+    services.processor.process([late])
+    assert group_of(services, late) == b
+    assert settled(services, app, time) == {a: 2, b: 1}
+    assert group_of(services, came(services, app, places)) == a
+
+
 def test_symbols_and_rebucketing_respect_what_people_decided(
     services: Services, app: App, decisions: GroupDecisions, time: Clock, reader: NamedByBuilds
 ) -> None:

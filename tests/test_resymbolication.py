@@ -2,77 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from chalicelib import bootstrap, clock, keys
+from chalicelib import clock, keys
 from chalicelib.bootstrap import Services
-from chalicelib.config import Settings
-from chalicelib.model import Frame, ModuleId, Report, Thread
-from chalicelib.payload import Payload
-from chalicelib.processing import Processor
 from chalicelib.queries.paging import Paging
-from chalicelib.reading import Reader
 from chalicelib.records import RESOLVED, App
 from chalicelib.recount import recount_app
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.ports import Key, Update, query_all
-from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import MAX_DELAY_S, SymbolsArrived, encode
 from chalicelib.worker import Worker
-
-GAME, ENGINE = "A" * 32 + "0", "B" * 32 + "0"
-LATER_S = 121  # no crash is in work any more that had not seen the symbols
-
-
-class Clock:
-    """The queue's time, which a test moves on."""
-
-    def __init__(self) -> None:
-        self.now = clock.now().timestamp()
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class NamedByBuilds(Reader):
-    """Reads a log that is a JSON list of [build, offset], with the symbols there are."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.symbols: dict[str, dict[int, str]] = {}
-
-    def crash(self, received: Payload) -> Report:
-        frames = []
-        lacking = []
-        for build, offset in json.loads(received.log):
-            named = self.symbols.get(build)
-            if named is None:
-                lacking.append(ModuleId(f"{build[0]}.pdb", build))
-            name = (named or {}).get(offset)
-            frames.append(Frame(function=name, module=build[0], offset=offset, trust="cfi"))
-        crashed = Thread(0, crashed=True, frames=tuple(frames))
-        return Report("windows", "SIGSEGV", threads=(crashed,), lacking=tuple(lacking))
-
-
-class SymbolsOf:
-    """What the reader has, as a worker asks for it."""
-
-    def __init__(self, reader: NamedByBuilds) -> None:
-        self._reader = reader
-
-    def look_again(self) -> None:
-        """There is nothing that it remembers."""
-
-    def were_there(self, _: str, build: str, __: str) -> bool:
-        return build.upper() in {name.upper() for name in self._reader.symbols}
+from tests.named_by_builds import (
+    ENGINE,
+    GAME,
+    LATER_S,
+    Clock,
+    NamedByBuilds,
+    crash,
+    services_over,
+)
 
 
 @pytest.fixture
@@ -90,19 +44,8 @@ def reader() -> NamedByBuilds:
 @pytest.fixture
 def services(tmp_path: Path, reader: NamedByBuilds, time: Clock) -> Iterator[Services]:
     store = open_store(tmp_path / "data", clock=time)
-    built = bootstrap.build(Settings(), store.table, store.blobs, store.queue)
-    processor = Processor(
-        built.table, built.blobs, built.bucketing, built.ids, reader.crash,
-        built.accounts.find_app,
-    )  # fmt: skip
-    symbols = cast(Symbols, SymbolsOf(reader))
-    yield replace(built, reader=reader, processor=processor, symbols=symbols)
+    yield services_over(store.table, store.blobs, store.queue, reader)
     store.close()
-
-
-def crash(services: Services, app: App, *places: tuple[str, int]) -> int:
-    log = json.dumps(places).encode()
-    return services.intake.receive(Payload(app.app_id, "breakpad", clock.now(), log))
 
 
 def groups(services: Services, app: App) -> dict[str | None, tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.model import Frame, Report, Thread
+from chalicelib.model import ExceptionInfo, Frame, Report, Thread
 from chalicelib.signature import NO_FRAMES, omaha_signature, readable_signature
 
 
@@ -68,3 +68,8 @@ def test_an_endless_name_costs_little_and_the_signature_stays_short() -> None:
     signature = readable_signature(report)
     assert signature is not None
     assert len(signature) <= 255
+
+
+def test_omaha_signature_of_an_exception_is_where_it_was_thrown() -> None:
+    thrown = ExceptionInfo("java.lang.Error", None, (Frame(function="com.acme.Shop.pay"),))
+    assert omaha_signature(Report("android", exceptions=(thrown,))) == "com.acme.Shop.pay"
