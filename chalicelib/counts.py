@@ -244,9 +244,9 @@ class _Span:
         if current is None and self.kind == "version":
             made = GroupVersion(self.group_id, self.version_id, self.count, self.first, self.last)
             return Update(key, set={**made.attributes(), **made.orders()}, require={"total": None})
-        if self.kind == "stack" and not (current and current["reports"]):
+        if self.kind == "stack" and not (current and current.get("reports")):
             made_of = {"reports": self.count, "first_at": self.first, "last_at": self.last}
-            before = current["reports"] if current else None
+            before = current.get("reports") if current else None
             return Update(key, set=cast(dict[str, Any], made_of), require={"reports": before})
         if current is None:
             return Update(key, add={"total": self.count}, must_exist=True)  # fails: it is gone

@@ -324,15 +324,18 @@ class Regrouping:
             alias = self._table.get(place)
             if alias is not None and alias["report_id"] == stored.report_id:
                 doomed.append(place)
-        self._table.write(
-            [
-                Delete(keys.report(stored.report_id), require=_as_it_is(stored)),
-                *map(Delete, doomed),
-                self._delta_of(stored, [self._less(stored)]),
-                left(self._app_id, stored.group_id, [stored.version_id]),
-                left_stack(self._app_id, stored.fingerprint),
-            ]
-        )
+        operations: list[Operation] = [
+            Delete(keys.report(stored.report_id), require=_as_it_is(stored)),
+            *map(Delete, doomed),
+            self._delta_of(stored, [self._less(stored)]),
+            left(self._app_id, stored.group_id, [stored.version_id]),
+            left_stack(self._app_id, stored.fingerprint),
+        ]
+        try:
+            self._table.write(operations)
+        except ConditionFailed as failure:
+            if self._table.get(keys.report(stored.report_id)) is not None:
+                raise Conflict(f"report {stored.report_id} was moved just now") from failure
 
     # --- the group ---
 

@@ -259,7 +259,9 @@ class Bucketing:
         names = weighed.stack.frames if weighed else ()
         postings = self._index.read(dict.fromkeys(map(terms.frame, names)))
         chance = chance_of(f"{key.pk}{key.sk}{reports}")
-        done = Update(key, set={"counted": reports}, require={"counted": counted})
+        # Not where it was forgotten meanwhile: what is left would be a count without reports.
+        require = {"counted": counted}
+        done = Update(key, set={"counted": reports}, require=require, must_exist=True)
         try:
             more = self._index.more_reports(chance, reports - before, postings)
             self._table.write([done, *more])

@@ -26,7 +26,7 @@ from chalicelib.queries.paging import Paging
 from chalicelib.records import App
 from chalicelib.recount import recount_app
 from chalicelib.storage.embedded.store import open_store
-from chalicelib.storage.ports import Operation, Table, Update
+from chalicelib.storage.ports import Delete, Operation, Table, Update
 from tests.crashes import drain, receive
 
 HOST = ("com.acme.core.Queue.run", "com.acme.core.Server.serve", "com.acme.Main.main")
@@ -345,6 +345,32 @@ def test_a_stack_that_lost_its_reports_to_others_can_be_forgotten(
         Forgetting(table).forget([name], ["app"])
         assert table.get(keys.stack(name)) is None
     assert table.get(keys.term(shared.key)) is None
+
+
+def test_a_stack_that_is_forgotten_while_it_is_counted_leaves_nothing(
+    services: Services, app: App
+) -> None:
+    """A count without reports would break every later folding of the stack."""
+    receive(services, app, b"Package: a\n\nX: y\n\tat a.Main.run(M.java:1)\n")
+    drain(services)
+    services.counts.fold_all(app.app_id)
+    fingerprint = next(services.crashes.of_app(app.app_id)).fingerprint
+    place = keys.reports_of_stack(fingerprint, app.app_id)
+
+    class Meanwhile:
+        """A table on which the stack is forgotten just before it is counted."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(services.table, name)
+
+        def write(self, operations: Sequence[Operation]) -> None:
+            Forgetting(services.table).forget([fingerprint], [app.app_id])
+            services.table.write([Delete(place)])
+            services.table.write(operations)
+
+    services.table.write([Update(place, set={"reports": 2}, remove=("counted",))])
+    Bucketing(cast(Table, Meanwhile())).count_reports(app.app_id, [fingerprint])
+    assert services.table.get(place) is None
 
 
 def test_a_stack_of_which_another_app_has_reports_stays(bucketing: Bucketing, table: Table) -> None:
