@@ -99,17 +99,23 @@ class Document:
     fields: Mapping[str, Sequence[Value]]
     by_name_only: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     shared: Sequence[SharedValues] = ()
+    rest: Callable[[], Document] | None = None
+    """More of it, made only where the shared values do not decide."""
 
     def values(self, name: str | None) -> Iterator[Value]:
         """The values of a field and of those below it; of all fields for None."""
         yield from self._own(name)
         for values in self._shared(name):
             yield from values.values
+        if self.rest is not None:
+            yield from self.rest().values(name)
 
     def hold(self, name: str | None, test: Callable[[Value], bool]) -> bool:
         """Whether the test is true of one of them."""
         if any(values.hold(test) for values in self._shared(name)):
             return True
+        if self.rest is not None:
+            return self.rest().hold(name, test)
         return any(map(test, self._own(name)))
 
     def _own(self, name: str | None) -> Iterator[Value]:

@@ -6,6 +6,7 @@ import logging
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields as dataclass_fields
+from functools import cache
 from typing import Generic, TypeVar, cast
 
 from chalicelib import keys, payload
@@ -80,27 +81,37 @@ class DocumentReader:
         by_name = tuple(name for name in _BOOK_KEEPING if name in asked)
         needs_posted = not asked <= _IN_ITEM | _GENERATED
         posted = self._posted(reports) if needs_posted else {}
-        for stack, report in zip(stacks, reports, strict=True):
+        named = anywhere or "database_id" in asked or "project" in asked
+
+        def own(report: Item) -> DocumentBuilder:
             builder = DocumentBuilder()
             builder.add_known(report, spoken)
             builder.add_known(report, by_name, by_name_only=True)
-            if anywhere or "database_id" in asked or "project" in asked:
+            if named:
                 self._add_names(builder, report)
+            return builder
+
+        for stack, report in zip(stacks, reports, strict=True):
+            is_posted = report["door"] == PARTYCRASHER
+            if stack in functions and stack not in assignments and not is_posted:
+                rest = cache(lambda report=report: own(report).document())
+                yield Document({}, {}, (functions[stack],), rest)
+                continue
+            builder = own(report)
             if stack in assignments:
                 self._add_buckets(builder, assignments[stack])
-            if report["door"] == PARTYCRASHER:
-                if needs_posted:
-                    self._add_posted(builder, cast(int, report["report_id"]), posted, asked)
-            elif stack in functions:
+            if is_posted and needs_posted:
+                self._add_posted(builder, cast(int, report["report_id"]), posted, asked)
+            if stack in functions and not is_posted:
                 builder.add_shared(functions[stack])
             yield builder.document()
 
     def _add_names(self, builder: DocumentBuilder, report: Item) -> None:
-        if report.get("database_id") is None:
-            builder.add("database_id", report["report_id"])
         app = self._app_of(cast(str, report["app_id"]))
-        if app is not None:
-            builder.add("project", app.name)
+        names: dict[str, object] = {"project": app.name if app is not None else None}
+        if report.get("database_id") is None:
+            names["database_id"] = report["report_id"]
+        builder.add_known(names, tuple(names))
 
     def _add_buckets(self, builder: DocumentBuilder, assignment: Assignment) -> None:
         for threshold, bucket_id in assignment.buckets.items():
