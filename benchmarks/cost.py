@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,9 @@ from benchmarks.counted import Counted, second
 from chalicelib.storage.ports import MAX_BATCH_ITEMS
 
 ALLOWED_RATIO = 1.05  # of the cost at the large store to that at the small one
+_MINIDUMPS = 10, 24  # how many of what size: of 40 kB each
 BATCHES = {1: 96, 10: 24, 25: 24}  # how many of each size: the worker folds after every 24
+_PRIMED_MINIDUMPS = 3  # times, of the very crashes that are measured, as `prime` sends logs only
 _PRIMED = 600  # every known cause in every version: else "known" would be by chance
 
 
@@ -45,12 +47,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measurement."""
+    """One measurement: of logs, or of `minidumps` whose stacks lack the symbols of eight builds."""
 
     stored: int
     known: bool
     batch: int
     cost: Cost
+    minidumps: bool = False
 
 
 def prime(folder: Path, app_id: str) -> None:
@@ -66,11 +69,28 @@ def prime(folder: Path, app_id: str) -> None:
     counted.close()
 
 
-def measure(folder: Path, app_id: str, *, known: bool, batch: int, batches: int, seed: int) -> Cost:
+def measure(
+    folder: Path,
+    app_id: str,
+    *,
+    known: bool,
+    batch: int,
+    batches: int,
+    seed: int,
+    minidumps: bool = False,
+) -> Cost:
     """Send so many batches of known or of new stacks; the store is larger by them afterwards."""
-    crashes = corpus.Corpus(seed, new_share=0.0 if known else 1.0).crashes(batch * batches)
-    counted = Counted(folder, app_id)
+
+    def chosen() -> Iterator[corpus.Crash]:
+        return corpus.Corpus(seed, new_share=0.0 if known else 1.0).crashes(batch * batches)
+
+    crashes = chosen()
+    counted = Counted(folder, app_id, minidumps=minidumps)
     try:
+        for earlier in range(_PRIMED_MINIDUMPS if known and minidumps else 0):
+            counted.take_together(chosen(), second(-30 + earlier))
+            counted.drain()
+        counted.reset()
         for number in range(batches):
             counted.take(islice(crashes, batch), second(number))
             if counted.step() != batch:
@@ -113,18 +133,25 @@ def at(stored: int) -> list[Line]:
         prime(folder, tenant.app_id)
         storehouse.fill(folder, tenant.app_id, max(0, stored - _PRIMED))
         print(f"filled with {stored:,} reports in {time.monotonic() - began:.0f} s", flush=True)
+        measured = [(known, *sizes, False) for known in (True, False) for sizes in BATCHES.items()]
+        measured += [(known, *_MINIDUMPS, True) for known in (True, False)]
         return [
             Line(
                 stored,
                 known,
                 batch,
                 measure(
-                    folder, tenant.app_id, known=known, batch=batch, batches=batches, seed=seed
+                    folder,
+                    tenant.app_id,
+                    known=known,
+                    batch=batch,
+                    batches=batches,
+                    seed=seed,
+                    minidumps=minidumps,
                 ),
+                minidumps,
             )
-            for seed, (known, batch, batches) in enumerate(
-                ((known, *sizes) for known in (True, False) for sizes in BATCHES.items()), start=1
-            )
+            for seed, (known, batch, batches, minidumps) in enumerate(measured, start=1)
         ]
 
 
@@ -189,7 +216,7 @@ def _print(small: Sequence[Line], large: Sequence[Line]) -> None:
             cost = line.cost
             rows.append(
                 (
-                    f"{'known' if line.known else 'new'}, batch {line.batch}",
+                    _name(line),
                     line.stored,
                     cost.reads,
                     cost.read_units,
@@ -217,12 +244,19 @@ def _print(small: Sequence[Line], large: Sequence[Line]) -> None:
         f"new stacks: at most {most:.0f} writes of {MAX_BATCH_ITEMS}: {verdict}; "
         f"dearest number at the large store: {worst[False]:.3f} times"
     )
-    bill = _bill(next(line for line in large if line.known and line.batch == 10))
+    bill = _bill(
+        next(line for line in large if line.known and line.batch == 10 and not line.minidumps)
+    )
     print(
         f"known stack, batches of 10, dollars a million: DynamoDB {bill.dynamodb:.2f}, "
         f"S3 {bill.s3:.2f}, SQS {bill.sqs:.2f}, Lambda {bill.compute:.2f}, "
         f"API Gateway {bill.api_gateway:.2f}\n"
     )
+
+
+def _name(line: Line) -> str:
+    kind = " minidump" if line.minidumps else ""
+    return f"{'known' if line.known else 'new'}{kind}, batch {line.batch}"
 
 
 def _bill(line: Line) -> prices.Bill:

@@ -6,30 +6,46 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from benchmarks import corpus
+from benchmarks.minidumps import made
 from chalicelib import bootstrap, keys
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
+from chalicelib.formats.minidump.symbol_source import ModuleSymbols
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
+from chalicelib.model import ModuleId, Report
 from chalicelib.payload import Payload
 from chalicelib.processing import Processor
 from chalicelib.reading import Reader
 from chalicelib.records import App
 from chalicelib.storage.counting import CountingBlobs, CountingQueue, CountingTable
 from chalicelib.storage.embedded.store import open_store
+from chalicelib.symbols import debug_file
+from chalicelib.symbols.module_symbols import Caches, open_symbols
+from chalicelib.symbols.symbolication import NoReportSymbols
+from chalicelib.waiting import MAX_LACKING
 from chalicelib.worker import Worker
 
 _POSTING_THREADS = 10
+_dump = lru_cache(maxsize=512)(made.dump)  # 20 MB: what primes a store is what is measured
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 class Counted:
-    """Intake and workers over one data folder, counted. Its queue must be empty."""
+    """Intake and workers over one data folder, counted. Its queue must be empty.
 
-    def __init__(self, folder: Path, app_id: str, *, workers: int = 1) -> None:
+    The crashes are Android logs, or `minidumps`, whose stacks lack the
+    symbols of as many builds as are noted.
+    """
+
+    def __init__(
+        self, folder: Path, app_id: str, *, workers: int = 1, minidumps: bool = False
+    ) -> None:
+        self._minidumps = minidumps
         self._store = open_store(folder)
         item = self._store.table.get(keys.app(app_id))
         assert item is not None
@@ -55,9 +71,13 @@ class Counted:
 
     def _receive(self, crash: corpus.Crash, received_at: datetime) -> None:
         fields = {"user": corpus.user(crash)}
-        self._intake.receive(
-            Payload(self._app.app_id, "hockeyapp", received_at, corpus.log(crash), b"", fields)
-        )
+        door, log = "hockeyapp", b""
+        if self._minidumps:
+            door, log = "breakpad", _dump(crash)
+            fields["version"], fields["short_version"] = crash.version
+        else:
+            log = corpus.log(crash)
+        self._intake.receive(Payload(self._app.app_id, door, received_at, log, b"", fields))
 
     def step(self, worker: int = 0) -> int:
         """One batch by one of the workers; it folds at its own times."""
@@ -82,10 +102,33 @@ class Counted:
             self.blobs,
             Bucketing(self.table),
             self._ids,
-            Reader().crash,
+            (_LackingReader() if self._minidumps else Reader()).crash,
             lambda _: self._app,
         )
         return Worker(replace(services, processor=processor))
+
+
+class _Symbols(NoReportSymbols):
+    """What unwinds and names the frames of the made minidumps."""
+
+    def __init__(self) -> None:
+        (found,) = debug_file.read(made.symbols(), made.SYMBOL_FILE)
+        self._module = open_symbols(Caches(found.symbols, found.unwind))
+
+    def module(self, debug_file: str, _: str) -> ModuleSymbols | None:
+        return self._module if debug_file.endswith("shop") else None
+
+
+class _LackingReader(Reader):
+    """Has the symbols at hand: a process that has them open reads neither store nor file."""
+
+    def __init__(self) -> None:
+        symbols = _Symbols()
+        super().__init__(lambda _: symbols)
+
+    def crash(self, received: Payload) -> Report:
+        lacking = (ModuleId(f"lib{n}.so", f"{n:032X}0") for n in range(MAX_LACKING))
+        return replace(super().crash(received), lacking=tuple(lacking))
 
 
 def second(number: float) -> datetime:

@@ -358,8 +358,10 @@ def reports_of_group(group_id: int) -> tuple[str, ...]:
     return tuple(f"reports#{group_id}#{shard}" for shard in range(REPORT_SHARDS))
 
 
-def reports_of_user(app_id: str, user: str) -> str:
-    return f"user#{app_id}#{user}"
+def reports_of_user(app_id: str, user: str) -> tuple[str, ...]:
+    """The partitions of the by-user index that together hold a user's reports: some apps' SDKs
+    name the same user in all."""
+    return tuple(f"user#{app_id}#{user}#{shard}" for shard in range(REPORT_SHARDS))
 
 
 def groups_of_app(app_id: str) -> str:

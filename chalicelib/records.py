@@ -219,7 +219,7 @@ class StoredReport(_Record):
             "group_sk": place,
         }
         if self.user:
-            index["user_pk"] = keys.reports_of_user(self.app_id, self.user)
+            index["user_pk"] = keys.reports_of_user(self.app_id, self.user)[shard]
             index["user_sk"] = place
         return _placed(keys.report(self.report_id), self.attributes(), **index)
 

@@ -200,7 +200,7 @@ class Regrouping:
         if stack != stored.fingerprint:
             operations.append(left_stack(self._app_id, stored.fingerprint))
         operations.append(self._delta(stored, moved, new_groups))
-        if group_id != stored.group_id:
+        if (group_id, version_id) != (stored.group_id, stored.version_id):
             operations.append(left(self._app_id, stored.group_id, [stored.version_id]))
         return operations, group_id
 

@@ -11,7 +11,7 @@ from chalicelib.storage.embedded.blobs import EmbeddedBlobs
 from chalicelib.worker import Worker
 from infra.processes import StopSignal, end_with_parent
 
-_FINISH_WITHIN_S = 8  # no batch takes as long; where no supervisor is left, nobody else ends it
+_FINISH_WITHIN_S = 8  # no batch takes as long, and a task that is cut off is done again
 
 
 def main(parent: int, *, careful: bool) -> None:

@@ -185,7 +185,7 @@ class World:
         self.shelf.app_ids = [app.app_id for app in self.apps]
         self.accepted: dict[int, Accepted] = {}
         # An event delivered again just then may bring one back.
-        self._erased: set[int] = set()
+        self._erased: dict[int, Accepted] = {}
         # What its sender or starter got no answer for, and does again.
         self._untold: list[SymbolsArrived] = []
         self._unfinished: list[App] = []
@@ -277,8 +277,7 @@ class World:
         left = self.onlooker.services.blobs
         for report_id, known in list(self.accepted.items()):
             if known.app_id == app.app_id and left.size(keys.raw_blob(report_id)) is None:
-                del self.accepted[report_id]
-                self._erased.add(report_id)
+                self._erased[report_id] = self.accepted.pop(report_id)
 
     def lacks(self, app: App, build: str) -> bool:
         """Whether a build is listed as missing."""
@@ -332,7 +331,7 @@ class World:
                 yield f"{known} is {stored[report_id]} reports, dead: {report_id in dead}"
             if known.is_broken != (report_id in dead):
                 yield f"{known} is dead: {report_id in dead}"
-        known_ids = self.accepted.keys() | self._erased
+        known_ids = self.accepted.keys() | self._erased.keys()
         yield from (f"{other} was never accepted" for other in stored.keys() - known_ids)
         yield from (f"dead letter {other} of nothing" for other in dead - known_ids)
 
@@ -383,12 +382,11 @@ class World:
         inside = self.onlooker.services
         lacking: Counter[str] = Counter()
         for report in reports:
-            known = self.accepted.get(report.report_id)
-            if known is None:
-                continue
+            known = self.accepted.get(report.report_id) or self._erased[report.report_id]
             builds = {build for build, _ in known.places}
             lacking.update(build for build in builds if not self.shelf.has(app.app_id, build))
-            if any((app.app_id, build) in self.shelf.gone for build in builds):
+            is_erased = report.report_id in self._erased  # and came back, without its payload
+            if is_erased or any((app.app_id, build) in self.shelf.gone for build in builds):
                 continue  # it may have been named while they were there
             read = normalise(inside.reader.report(inside.crashes.payload(report.report_id)))
             is_known_so = report.fingerprint in {read.fingerprint, read.plain_fingerprint}

@@ -262,3 +262,17 @@ def test_new_stacks_that_lack_a_known_build_do_not_write_to_its_item(
     }
     assert partition not in written
     assert len(list(query_all(table, partition))) == 2
+
+
+def test_the_list_of_what_is_missing_reads_no_more_than_its_limit(
+    store: EmbeddedStore, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(store.table, store.blobs, store.queue, time)
+    for place in range(9):
+        world.crash(world.apps[0], [(A, place), (B, place)])
+    world.step(0)
+    assert missing(world) == {A: 9, B: 9}
+    monkeypatch.setattr("chalicelib.queries.missing_symbols._MAX_STACKS", 8)
+    assert missing(world) == {A: 4, B: 4}
+    monkeypatch.setattr("chalicelib.queries.missing_symbols._MAX_BUILDS", 1)
+    assert missing(world) == {A: 8}

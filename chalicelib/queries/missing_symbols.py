@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import cast
 
 from chalicelib import keys
 from chalicelib.counts import Counts
 from chalicelib.model import ModuleId
 from chalicelib.storage.ports import Table, query_all
+
+_MAX_BUILDS = 2_000  # an app's own in a year of daily releases, and those of many systems
+_MAX_STACKS = 100_000  # read for one list, of all builds together: some seconds, 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,19 @@ class MissingSymbolsQueries:
         self._counts = counts
 
     def of_app(self, app_id: str) -> list[MissingSymbols]:
-        """Every build that crashes of the app lack, most crashes first."""
+        """The builds that crashes of the app lack, most crashes first.
+
+        Of an app whose crashes lack very many, the first builds by their ids;
+        where very many stacks lack one, their crashes are more than it says.
+        """
+        entries = list(islice(query_all(self._table, keys.missing(app_id, "").pk), _MAX_BUILDS))
         waiting: dict[ModuleId, list[str]] = {}
-        for entry in query_all(self._table, keys.missing(app_id, "").pk):
+        for entry in entries:
             debug_id = cast(str, entry["sk"])
             stacks = query_all(self._table, keys.waiting(app_id, debug_id, "").pk)
             module = ModuleId(cast(str, entry["debug_file"]), debug_id)
-            waiting[module] = [cast(str, item["sk"]) for item in stacks]
+            some = islice(stacks, max(1, _MAX_STACKS // len(entries)))
+            waiting[module] = [cast(str, item["sk"]) for item in some]
         everything = {stack for stacks in waiting.values() for stack in stacks}
         totals = self._counts.of_stacks(app_id, everything)
         found = [

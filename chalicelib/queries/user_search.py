@@ -53,8 +53,8 @@ class UserSearch:
         return Listing(found.entries, found.total, paging)
 
     def _exact(self, app_id: str, identifier: str) -> Iterator[StoredReport]:
-        for item in query_all(self._table, keys.reports_of_user(app_id, identifier), index=BY_USER):
-            yield StoredReport.from_item(item)
+        for partition in keys.reports_of_user(app_id, identifier):
+            yield from map(StoredReport.from_item, query_all(self._table, partition, index=BY_USER))
         ids = (
             cast(int, entry["report_id"])
             for partition in keys.reports_of_contact(app_id, identifier)

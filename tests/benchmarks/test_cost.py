@@ -69,9 +69,14 @@ def test_known_reports_in_a_batch_share_their_reads(costs: dict[str, tuple[Cost,
     assert costs["known"][0].reads < 0.5
 
 
-def test_a_storm_of_one_cause_leaves_every_key_below_its_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("one_user", [False, True])
+def test_a_storm_of_one_cause_leaves_every_key_below_its_limit(
+    tmp_path: Path, one_user: bool
+) -> None:
     tenant = storehouse.make_tenant(tmp_path)
-    storm = spike.simulate(tmp_path, tenant.app_id, seconds=5, one_cause=True, scale=2)
+    storm = spike.simulate(
+        tmp_path, tenant.app_id, seconds=5, one_cause=True, one_user=one_user, scale=2
+    )
     assert storm.writes_per_s < spike.LIMIT_PER_S, storm.busiest_key
     assert storm.units_per_s < spike.LIMIT_PER_S, storm.busiest_key_by_units
 
