@@ -6,7 +6,6 @@ import logging
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields as dataclass_fields
-from functools import cache
 from typing import Generic, TypeVar, cast
 
 from chalicelib import keys, payload
@@ -16,7 +15,7 @@ from chalicelib.errors import FormatError
 from chalicelib.formats.partycrasher_json import read_object
 from chalicelib.formats.partycrasher_rules import without_generated
 from chalicelib.payload import PARTYCRASHER
-from chalicelib.queries.document import Document, DocumentBuilder, SharedValues
+from chalicelib.queries.document import Document, DocumentBuilder, SharedValues, Value, value_of
 from chalicelib.records import App, PostedJson, StoredReport
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs, Item, Table, get_all
 from chalicelib.ttl_cache import TtlCache
@@ -91,11 +90,15 @@ class DocumentReader:
                 self._add_names(builder, report)
             return builder
 
+        def project_of(report: Item) -> str:
+            app = self._app_of(cast(str, report["app_id"]))
+            return app.name if app else ""
+
         for stack, report in zip(stacks, reports, strict=True):
             is_posted = report["door"] == PARTYCRASHER
             if stack in functions and stack not in assignments and not is_posted:
-                rest = cache(lambda report=report: own(report).document())
-                yield Document({}, {}, (functions[stack],), rest)
+                attributes = _Attributes(report, spoken, project_of(report), own)
+                yield Document({}, {}, (functions[stack],), attributes)
                 continue
             builder = own(report)
             if stack in assignments:
@@ -155,6 +158,46 @@ class DocumentReader:
         if len(inflated) > _MAX_POSTED_BYTES:
             raise FormatError(f"it has more than {_MAX_POSTED_BYTES} bytes")
         return inflated
+
+
+class _Attributes:
+    """What an item says by itself: asked of any field, it is looked at where it lies.
+
+    `builder` makes a document of it, where a field is named.
+    """
+
+    __slots__ = ("_builder", "_document", "_item", "_project", "_spoken")
+
+    def __init__(
+        self,
+        item: Item,
+        spoken: Sequence[str],
+        project: str,
+        builder: Callable[[Item], DocumentBuilder],
+    ) -> None:
+        self._item, self._spoken, self._project = item, spoken, project
+        self._builder = builder
+        self._document: Document | None = None
+
+    def values(self, name: str | None) -> Iterator[Value]:
+        return self._made().values(name)
+
+    def hold(self, name: str | None, test: Callable[[Value], bool]) -> bool:
+        if name is not None:
+            return self._made().hold(name, test)
+        item = self._item
+        for attribute in self._spoken:
+            text = item.get(attribute)
+            if type(text) is str and test(value_of(text)):
+                return True
+        if item.get("database_id") is None and test(Value(str(item["report_id"]))):
+            return True
+        return test(value_of(self._project))
+
+    def _made(self) -> Document:
+        if self._document is None:
+            self._document = self._builder(self._item).document()
+        return self._document
 
 
 class _KnownStacks(Generic[T]):
