@@ -10,7 +10,7 @@ from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, json_answer
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
 from chalicelib.queries import lucene
-from chalicelib.queries.field_names import dates_of, renamed
+from chalicelib.queries.field_names import dates_of, renamed, without_dates
 from chalicelib.queries.group_search import matching
 from chalicelib.queries.paging import Listing, cut
 from chalicelib.queries.query import And, Query, Word
@@ -74,6 +74,7 @@ def _crashes(request: Incoming, app_id: str, query: Query) -> Response:
     paging = shape.paging(request)
     told = renamed(query, _CRASH_FIELDS)
     time = dates_of(told, "date")
+    told = without_dates(told, "date")
     found = services().search.search(
         [app_id], told, time.since, time.until, start=paging.start, size=paging.per_page
     )

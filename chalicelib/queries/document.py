@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Protocol
 
 MAX_VALUES = 20_000  # of one report: ten values in each of 2,000 frames
 _MAX_REMEMBERED = 64  # tests whose outcome is remembered of one stack
@@ -89,6 +90,16 @@ class SharedValues:
         return held
 
 
+class Values(Protocol):
+    """Something that has values under names of fields; None stands for any field."""
+
+    def values(self, name: str | None) -> Iterator[Value]: ...
+
+    def hold(self, name: str | None, test: Callable[[Value], bool]) -> bool:
+        """Whether the test is true of one of them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """Values by field path, nested names joined by dots, in lower case.
@@ -99,17 +110,23 @@ class Document:
     fields: Mapping[str, Sequence[Value]]
     by_name_only: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     shared: Sequence[SharedValues] = ()
+    rest: Values | None = None
+    """More of it, looked at only where the shared values do not decide."""
 
     def values(self, name: str | None) -> Iterator[Value]:
         """The values of a field and of those below it; of all fields for None."""
         yield from self._own(name)
         for values in self._shared(name):
             yield from values.values
+        if self.rest is not None:
+            yield from self.rest.values(name)
 
     def hold(self, name: str | None, test: Callable[[Value], bool]) -> bool:
         """Whether the test is true of one of them."""
         if any(values.hold(test) for values in self._shared(name)):
             return True
+        if self.rest is not None:
+            return self.rest.hold(name, test)
         return any(map(test, self._own(name)))
 
     def _own(self, name: str | None) -> Iterator[Value]:

@@ -9,6 +9,8 @@ from datetime import datetime
 from chalicelib.queries.document import as_interval
 from chalicelib.queries.query import And, Everything, Not, Or, Query, Range, Word
 
+_ALL = Everything()
+
 
 def renamed(query: Query, names: Mapping[str, str]) -> Query:
     """The query with other names of fields, which are compared without case."""
@@ -52,3 +54,15 @@ def dates_of(query: Query, field: str) -> Between:
             day = as_interval(text)
             return Between(*day) if day else Between()
     return Between()
+
+
+def without_dates(query: Query, field: str) -> Query:
+    """The query without those bounds that `dates_of` tells wholly: what is between need not be
+    looked at again."""
+    match query:
+        case And(operands):
+            return And(tuple(without_dates(operand, field) for operand in operands))
+        case Range(low, high, True, True) if query.field == field:
+            readable = (bound is None or as_interval(bound) is not None for bound in (low, high))
+            return _ALL if all(readable) else query
+    return query

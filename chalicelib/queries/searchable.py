@@ -15,7 +15,7 @@ from chalicelib.errors import FormatError
 from chalicelib.formats.partycrasher_json import read_object
 from chalicelib.formats.partycrasher_rules import without_generated
 from chalicelib.payload import PARTYCRASHER
-from chalicelib.queries.document import Document, DocumentBuilder, SharedValues
+from chalicelib.queries.document import Document, DocumentBuilder, SharedValues, Value, value_of
 from chalicelib.records import App, PostedJson, StoredReport
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, BlobNotFound, Blobs, Item, Table, get_all
 from chalicelib.ttl_cache import TtlCache
@@ -80,27 +80,41 @@ class DocumentReader:
         by_name = tuple(name for name in _BOOK_KEEPING if name in asked)
         needs_posted = not asked <= _IN_ITEM | _GENERATED
         posted = self._posted(reports) if needs_posted else {}
-        for stack, report in zip(stacks, reports, strict=True):
+        named = anywhere or "database_id" in asked or "project" in asked
+
+        def own(report: Item) -> DocumentBuilder:
             builder = DocumentBuilder()
             builder.add_known(report, spoken)
             builder.add_known(report, by_name, by_name_only=True)
-            if anywhere or "database_id" in asked or "project" in asked:
+            if named:
                 self._add_names(builder, report)
+            return builder
+
+        def project_of(report: Item) -> str:
+            app = self._app_of(cast(str, report["app_id"]))
+            return app.name if app else ""
+
+        for stack, report in zip(stacks, reports, strict=True):
+            is_posted = report["door"] == PARTYCRASHER
+            if stack in functions and stack not in assignments and not is_posted:
+                attributes = _Attributes(report, spoken, project_of(report), own)
+                yield Document({}, {}, (functions[stack],), attributes)
+                continue
+            builder = own(report)
             if stack in assignments:
                 self._add_buckets(builder, assignments[stack])
-            if report["door"] == PARTYCRASHER:
-                if needs_posted:
-                    self._add_posted(builder, cast(int, report["report_id"]), posted, asked)
-            elif stack in functions:
+            if is_posted and needs_posted:
+                self._add_posted(builder, cast(int, report["report_id"]), posted, asked)
+            if stack in functions and not is_posted:
                 builder.add_shared(functions[stack])
             yield builder.document()
 
     def _add_names(self, builder: DocumentBuilder, report: Item) -> None:
-        if report.get("database_id") is None:
-            builder.add("database_id", report["report_id"])
         app = self._app_of(cast(str, report["app_id"]))
-        if app is not None:
-            builder.add("project", app.name)
+        names: dict[str, object] = {"project": app.name if app is not None else None}
+        if report.get("database_id") is None:
+            names["database_id"] = report["report_id"]
+        builder.add_known(names, tuple(names))
 
     def _add_buckets(self, builder: DocumentBuilder, assignment: Assignment) -> None:
         for threshold, bucket_id in assignment.buckets.items():
@@ -144,6 +158,46 @@ class DocumentReader:
         if len(inflated) > _MAX_POSTED_BYTES:
             raise FormatError(f"it has more than {_MAX_POSTED_BYTES} bytes")
         return inflated
+
+
+class _Attributes:
+    """What an item says by itself: asked of any field, it is looked at where it lies.
+
+    `builder` makes a document of it, where a field is named.
+    """
+
+    __slots__ = ("_builder", "_document", "_item", "_project", "_spoken")
+
+    def __init__(
+        self,
+        item: Item,
+        spoken: Sequence[str],
+        project: str,
+        builder: Callable[[Item], DocumentBuilder],
+    ) -> None:
+        self._item, self._spoken, self._project = item, spoken, project
+        self._builder = builder
+        self._document: Document | None = None
+
+    def values(self, name: str | None) -> Iterator[Value]:
+        return self._made().values(name)
+
+    def hold(self, name: str | None, test: Callable[[Value], bool]) -> bool:
+        if name is not None:
+            return self._made().hold(name, test)
+        item = self._item
+        for attribute in self._spoken:
+            text = item.get(attribute)
+            if type(text) is str and test(value_of(text)):
+                return True
+        if item.get("database_id") is None and test(Value(str(item["report_id"]))):
+            return True
+        return test(value_of(self._project))
+
+    def _made(self) -> Document:
+        if self._document is None:
+            self._document = self._builder(self._item).document()
+        return self._document
 
 
 class _KnownStacks(Generic[T]):
