@@ -22,8 +22,8 @@ from chalicelib.storage.schema import BY_APP
 
 MAX_RESULTS = 10_000  # from + size: ElasticSearch's result window
 DEFAULT_SORT = "date"
-_PAGE_SIZE = 500  # items of a shard that are read ahead
-_CHUNK = 100  # reports whose stacks are looked up together
+_PAGE_SIZE = 1000  # items of a shard that are read ahead
+_CHUNK = 500  # reports whose stacks are looked up together
 _SPARE = 1000  # reports beyond a window that are kept until the next sorting
 
 _Order: TypeAlias = tuple[Any, ...]
