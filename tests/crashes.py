@@ -6,7 +6,7 @@ from chalicelib import clock, keys, tasks
 from chalicelib.bootstrap import Services
 from chalicelib.payload import Payload
 from chalicelib.records import App
-from chalicelib.storage.events import created_keys
+from chalicelib.storage.events import created_objects
 
 ANDROID_EXAMPLE = """\
 Package: de.codenauts.hockeyapp
@@ -73,7 +73,7 @@ def drain(services: Services) -> list[int]:
     seen: list[int] = []
     while messages := services.queue.receive(25):
         events = [m.body for m in messages if tasks.decode(m.body) is None]
-        ids = [keys.report_id_of_raw_blob(k) for body in events for k in created_keys(body)]
+        ids = [keys.report_id_of_raw_blob(e.key) for body in events for e in created_objects(body)]
         services.processor.process(ids)
         services.queue.ack(messages)
         seen.extend(ids)

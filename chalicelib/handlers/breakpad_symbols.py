@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec
 
 from chalice.app import Blueprint, Request, Response
 
@@ -28,6 +25,7 @@ from chalicelib.errors import (
     PayloadTooLarge,
     Unauthenticated,
 )
+from chalicelib.handlers.answering import answering
 from chalicelib.handlers.basic_auth import access_of
 from chalicelib.handlers.common import (
     ANY_TYPE,
@@ -43,7 +41,6 @@ from chalicelib.records import App
 from chalicelib.users import TooManyLogins
 
 routes = Blueprint(__name__)
-P = ParamSpec("P")
 
 _APP = "/breakpad/{app_id}"
 _FIRST = f"{_APP}/symbols"
@@ -83,16 +80,12 @@ def _told(error: CrashbucketError) -> tuple[int, str]:
     raise error
 
 
-def _plain_errors(view: Callable[P, Response]) -> Callable[P, Response]:
-    @wraps(view)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
-        try:
-            return view(*args, **kwargs)
-        except CrashbucketError as error:
-            status, message = _told(error)
-            return text_answer(message, status)
+def _as_text(error: CrashbucketError) -> Response:
+    status, message = _told(error)
+    return text_answer(message, status)
 
-    return answered
+
+_plain_errors = answering(_as_text)
 
 
 @routes.route(_FIRST, methods=["POST"], content_types=ANY_TYPE)
@@ -116,18 +109,13 @@ def upload_symbols(app_id: str) -> Response:
 # --- the second: ask, create, put, complete ----------------------------------
 
 
-def _json_errors(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Answer as Google's APIs do, whose protocol it is: `{"error": {"code", "message"}}`."""
+def _as_json(error: CrashbucketError) -> Response:
+    status, message = _told(error)
+    return _json({"error": {"code": status, "message": message}}, status)
 
-    @wraps(view)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
-        try:
-            return view(*args, **kwargs)
-        except CrashbucketError as error:
-            status, message = _told(error)
-            return _json({"error": {"code": status, "message": message}}, status)
 
-    return answered
+_json_errors = answering(_as_json)
+"""Answer as Google's APIs do, whose protocol it is: `{"error": {"code", "message"}}`."""
 
 
 @routes.route(_STATUS, methods=["GET"], content_types=ANY_TYPE)

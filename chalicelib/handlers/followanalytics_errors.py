@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import ParamSpec
+from collections.abc import Mapping
 
 from chalice.app import Response
 
@@ -17,12 +15,11 @@ from chalicelib.errors import (
     PayloadTooLarge,
     Unauthenticated,
 )
+from chalicelib.handlers.answering import answering
 from chalicelib.handlers.followanalytics_shape import answer, failure
 from chalicelib.processing import Contention
 from chalicelib.storage.ports import Conflict, InvalidSignature
 from chalicelib.users import TooManyLogins
-
-P = ParamSpec("P")
 
 _RETRY_AFTER_S = "1"
 _MAX_ECHOED_CHARS = 200
@@ -32,19 +29,14 @@ class NoAccess(CrashbucketError):
     """The crash is there, and belongs to an app that the caller may not see."""
 
 
-def followanalytics_errors(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Answer every failure that a client can cause or mend as
-    `{"success": false, "status": WORD, "error_message": TEXT}`."""
+def _answer(error: CrashbucketError) -> Response:
+    code, status, message = _told(error)
+    return answer(failure(status, message), code, _HEADERS.get(code))
 
-    @wraps(view)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
-        try:
-            return view(*args, **kwargs)
-        except CrashbucketError as error:
-            code, status, message = _told(error)
-            return answer(failure(status, message), code, _HEADERS.get(code))
 
-    return answered
+followanalytics_errors = answering(_answer)
+"""Answer every failure that a client can cause or mend as
+`{"success": false, "status": WORD, "error_message": TEXT}`."""
 
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec
-
 from chalice.app import Response
 
 from chalicelib.errors import (
@@ -17,23 +13,17 @@ from chalicelib.errors import (
     Refused,
     Unauthenticated,
 )
+from chalicelib.handlers.answering import answering
 from chalicelib.handlers.common import json_answer
 
-P = ParamSpec("P")
+
+def _answer(error: CrashbucketError) -> Response:
+    status, errors = _told(error)
+    return json_answer({"errors": errors}, status)
 
 
-def hockeyapp_errors(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Answer every failure that a client can cause as `{"errors": {FIELD: [...]}}`."""
-
-    @wraps(view)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
-        try:
-            return view(*args, **kwargs)
-        except CrashbucketError as error:
-            status, errors = _told(error)
-            return json_answer({"errors": errors}, status)
-
-    return answered
+hockeyapp_errors = answering(_answer)
+"""Answer every failure that a client can cause as `{"errors": {FIELD: [...]}}`."""
 
 
 def _told(error: CrashbucketError) -> tuple[int, dict[str, list[str]]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, ParamSpec
+from collections.abc import Mapping
+from typing import Any
 
 from chalice.app import Response
 
@@ -16,13 +15,12 @@ from chalicelib.errors import (
     PayloadTooLarge,
     Unauthenticated,
 )
+from chalicelib.handlers.answering import answering
 from chalicelib.handlers.common import json_answer
 from chalicelib.handlers.minidump_posts import DUMP_PART, two_steps
 from chalicelib.processing import Contention
 from chalicelib.storage.ports import Conflict, InvalidSignature
 from chalicelib.users import TooManyLogins
-
-P = ParamSpec("P")
 
 _RETRY_AFTER_S = "1"
 _ANY_APP = "APP_ID"  # in a hint, where the app is not known
@@ -32,18 +30,13 @@ class InvalidPage(CrashbucketError):
     """The page asked for is none of the list."""
 
 
-def omaha_errors(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Answer every failure that a client can cause or mend as `{"detail": ...}` or by field."""
+def _answer(error: CrashbucketError) -> Response:
+    status, body = _told(error)
+    return json_answer(body, status, _HEADERS.get(status))
 
-    @wraps(view)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
-        try:
-            return view(*args, **kwargs)
-        except CrashbucketError as error:
-            status, body = _told(error)
-            return json_answer(body, status, _HEADERS.get(status))
 
-    return answered
+omaha_errors = answering(_answer)
+"""Answer every failure that a client can cause or mend as `{"detail": ...}` or by field."""
 
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, ParamSpec
+from collections.abc import Mapping
+from typing import Any
 
 from chalice.app import Response
 
@@ -19,11 +18,10 @@ from chalicelib.errors import (
     Unauthenticated,
 )
 from chalicelib.formats.partycrasher_rules import BadKeyName, BadProperty
+from chalicelib.handlers.answering import answering
 from chalicelib.handlers.common import json_answer
 from chalicelib.processing import Contention
 from chalicelib.storage.ports import Conflict
-
-P = ParamSpec("P")
 
 _RETRY_AFTER_S = "1"
 
@@ -38,18 +36,13 @@ class Refused(CrashbucketError):
         self.more = more
 
 
-def partycrasher_errors(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Answer every failure that a client can cause or mend as `{"error": NAME, ...}`."""
+def _answer(error: CrashbucketError) -> Response:
+    status, body = told(error)
+    return json_answer(body, status, _HEADERS.get(status))
 
-    @wraps(view)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
-        try:
-            return view(*args, **kwargs)
-        except CrashbucketError as error:
-            status, body = told(error)
-            return json_answer(body, status, _HEADERS.get(status))
 
-    return answered
+partycrasher_errors = answering(_answer)
+"""Answer every failure that a client can cause or mend as `{"error": NAME, ...}`."""
 
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {

@@ -39,11 +39,6 @@ def object_created(bucket: str, key: str, size: int, at: datetime | None = None)
     return json.dumps({"Records": [record]}, separators=(",", ":"))
 
 
-def created_keys(body: str) -> list[str]:
-    """The keys of the objects that were created; as `created_objects`."""
-    return [created.key for created in created_objects(body)]
-
-
 def created_objects(body: str) -> list[Created]:
     """The objects that were created; none for S3's test event.
 

@@ -12,7 +12,7 @@ import pytest
 from chalicelib.errors import PayloadTooLarge
 from chalicelib.storage.aws.store import AwsStore
 from chalicelib.storage.embedded.store import EmbeddedStore
-from chalicelib.storage.events import created_keys, created_objects
+from chalicelib.storage.events import created_objects
 from chalicelib.storage.ports import (
     BlobExists,
     BlobNotFound,
@@ -113,10 +113,10 @@ def test_a_refused_put_sends_no_message(store: Store) -> None:
     with pytest.raises(BlobExists):
         store.blobs.put("raw/1", b"second", if_absent=True)
     keys = [
-        key
+        created.key
         for _ in range(3)
         for message in store.queue.receive(10)
-        for key in created_keys(message.body)
+        for created in created_objects(message.body)
     ]
     assert keys == ["raw/1"]
 

@@ -138,14 +138,6 @@ class Memory:
         found = self._ranges[place]
         return found if address < found.end else None
 
-    def integer(self, address: int, size: int) -> int | None:
-        """The little-endian integer of `size` bytes there; None where none was dumped."""
-        found = self.range_at(address)
-        if found is None or address + size > found.end:
-            return None
-        offset = address - found.start
-        return int.from_bytes(found.data[offset : offset + size], "little")
-
     def __len__(self) -> int:
         return len(self._ranges)
 
