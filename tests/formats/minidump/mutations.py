@@ -124,7 +124,7 @@ def cut_out(raw: bytearray, _: Sequence[bytes], random: Random) -> bytes:
 
 def spliced(raw: bytearray, others: Sequence[bytes], random: Random) -> bytes:
     """The beginning of one dump and the end of another, or a piece of another in the middle."""
-    other = random.choice(others)
+    other = random.choice([other for other in others if other != raw] or others)
     at = random.randrange(32, len(raw))
     if random.random() < 0.5:
         return bytes(raw[:at]) + other[at:]
