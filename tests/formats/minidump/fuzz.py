@@ -121,9 +121,12 @@ def mutant(number: int, seed: int) -> Mutant:
     chosen = [names[number % len(names)]]
     while random.random() < 0.25:
         chosen.append(random.choice(names))
+    originals = [dump for _, dump in dumps]
     for mutation in chosen:
         if len(raw) > 64:
-            raw = MUTATIONS[mutation](bytearray(raw), [dump for _, dump in dumps], random)
+            raw = MUTATIONS[mutation](bytearray(raw), originals, random)
+    while raw in originals:  # what was written over it was the same, or made it another dump
+        raw = MUTATIONS[chosen[0]](bytearray(raw), originals, random)
     return Mutant(number, f"{number} ({name}: {' + '.join(chosen)})", raw)
 
 
