@@ -1,0 +1,1 @@
+"""Tell people when crashes are new, back, or spiking."""
