@@ -23,7 +23,7 @@ class Metric(Enum):
     TASKS_FAILED = "FailedTasks"
     PROCESSING_MS = "ProcessingTime"  # of one batch, in milliseconds
     QUEUE_AGE_S = (
-        "QueueAge"  # from receipt to being processed, in seconds, of the oldest of a batch
+        "QueueAge"  # seconds since the receipt of the oldest of a batch
     )
     QUEUE_DEPTH = "QueueDepth"
     ALERTS = "Alerts"
