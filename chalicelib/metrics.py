@@ -22,9 +22,7 @@ class Metric(Enum):
     REGRESSED_GROUPS = "RegressedGroups"
     TASKS_FAILED = "FailedTasks"
     PROCESSING_MS = "ProcessingTime"  # of one batch, in milliseconds
-    QUEUE_AGE_S = (
-        "QueueAge"  # seconds since the receipt of the oldest of a batch
-    )
+    QUEUE_AGE_S = "QueueAge"  # seconds since the receipt of the oldest of a batch
     QUEUE_DEPTH = "QueueDepth"
     ALERTS = "Alerts"
     DELIVERED = "DeliveredNotifications"
