@@ -18,6 +18,7 @@ from chalicelib.intake import Intake
 from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.omaha_apps import OmahaApps
+from chalicelib.policies import Policies, default_policy
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
 from chalicelib.queries.all_crashes import AllCrashes
@@ -56,6 +57,7 @@ class Services:
     accounts: Accounts
     users: Users
     links: Links
+    policies: Policies
     omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
@@ -119,6 +121,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         accounts=accounts,
         users=Users(table, accounts, sign_in_s=settings.sign_in_s),
         links=Links(table),
+        policies=Policies(table, default_policy(settings)),
         omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
