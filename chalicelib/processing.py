@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib import clock, keys, payload
+from chalicelib.activity import Activity
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
 from chalicelib.claims import claim, release
@@ -80,6 +81,7 @@ class Processor:
         self._max_dump_bytes = max_dump_bytes
         self._land = land
         self._counts = counts or Counts(table, bucketing.count_reports)
+        self._activity = Activity(table)
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
 
@@ -182,6 +184,8 @@ class Processor:
         while waiting:
             batch = Batch(self._table, self._bucketing, self._ids)
             taken = batch.plan(waiting[:_CHUNK], self._shard)
+            for app_id in batch.apps:
+                self._activity.note(app_id)
             try:
                 self._table.write(batch.operations)
             except ConditionFailed as failure:
