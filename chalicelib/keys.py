@@ -75,6 +75,10 @@ _MAX_CLASS_BYTES = 900  # a sort key has 1,024
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
 EXPORTS = "exports/"
+DOWNLOADS = "downloads/"
+RAW = "raw/"
+KEPT = "kept/"
+SYMBOLS = "symbols/"
 
 
 def app(app_id: str) -> Key:
@@ -404,12 +408,12 @@ def raw_blob(report_id: int) -> str:
     The last two hex digits come first because ids are ordered by time and S3
     spreads its load by the beginning of a key.
     """
-    return f"raw/{report_id & 0xFF:02x}/{report_id}"
+    return f"{RAW}{report_id & 0xFF:02x}/{report_id}"
 
 
 def download_blob(report_id: int, kind: str) -> str:
     """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
-    return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+    return f"{DOWNLOADS}{report_id & 0xFF:02x}/{report_id}/{kind}"
 
 
 def attachment_blob(report_id: int, number: int) -> str:
@@ -437,7 +441,7 @@ def download_blobs(report_id: int) -> tuple[str, ...]:
 
 def dump_blob(report_id: int) -> str:
     """Where the dump of a report lies that came straight to the store."""
-    return f"kept/{report_id & 0xFF:02x}/{report_id}.dmp"
+    return f"{KEPT}{report_id & 0xFF:02x}/{report_id}.dmp"
 
 
 def symbol_upload_blob(digest: str) -> str:
@@ -469,4 +473,4 @@ def report_id_of_raw_blob(blob_key: str) -> int:
 
 def symbol_blob(file_id: int, part: str) -> str:
     """Where a symbol file lies (`original`), and the caches made of it (`symbols`, `unwind`)."""
-    return f"symbols/{file_id & 0xFF:02x}/{file_id}/{part}"
+    return f"{SYMBOLS}{file_id & 0xFF:02x}/{file_id}/{part}"
