@@ -22,15 +22,6 @@ from infra.template.parameters import (
 REST_API = "RestAPI"  # as Chalice calls it
 _UPLOADS = "POST /api/2/apps/APP_ID/uploads"
 
-ACCESS_LOGS = Resource(
-    "AccessLogs",
-    "AWS::Logs::LogGroup",
-    {
-        "LogGroupName": sub("/aws/apigateway/${AWS::StackName}"),
-        "RetentionInDays": LOG_RETENTION_DAYS.ref,
-    },
-    condition=HAS_ACCESS_LOG,
-)
 _LOG_ROLE = Resource(
     "ApiGatewayLogRole",
     "AWS::IAM::Role",
@@ -63,6 +54,16 @@ _LOG_SETTING = Resource(
     {"CloudWatchRoleArn": _LOG_ROLE.arn},
     condition=HAS_ACCESS_LOG,
     kept=True,
+)
+ACCESS_LOGS = Resource(
+    "AccessLogs",
+    "AWS::Logs::LogGroup",
+    {
+        "LogGroupName": sub("/aws/apigateway/${AWS::StackName}"),
+        "RetentionInDays": LOG_RETENTION_DAYS.ref,
+    },
+    condition=HAS_ACCESS_LOG,
+    depends_on=(_LOG_SETTING.name,),  # a stage with a log fails without it, and names this one
 )
 
 _LOGGED = {
@@ -176,4 +177,3 @@ _RECORD = Resource(
 )
 
 API_RESOURCES = (_LOG_ROLE, _LOG_SETTING, ACCESS_LOGS, DOMAIN, _AT_ROOT, _RECORD)
-API_DEPENDS_ON = (_LOG_SETTING.name,)

@@ -6,7 +6,6 @@ from typing import Any
 
 from infra.template.alarms import ALARMS
 from infra.template.api import (
-    API_DEPENDS_ON,
     API_RESOURCES,
     REST_API,
     gateway_responses,
@@ -89,7 +88,6 @@ def merged(chalice: Json, *, runtime: str, architecture: str, code: str) -> Json
             "APIHandlerInvokePermission": made["APIHandlerInvokePermission"],
             REST_API: {
                 **api,
-                "DependsOn": list(API_DEPENDS_ON),
                 "Properties": {"DefinitionBody": definition, **settings()},
             },
         },
