@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chalicelib.accounts import Accounts
+from chalicelib.alerts.book import AlertBook
+from chalicelib.alerts.outbox import Outbox
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
@@ -17,6 +19,7 @@ from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.landing import Landings
 from chalicelib.links import Links
+from chalicelib.metrics import NoMetrics
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
@@ -32,6 +35,7 @@ from chalicelib.queries.searchable import DocumentReader
 from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.queries.user_search import UserSearch
 from chalicelib.reading import Reader
+from chalicelib.storage.no_queue import NoQueue
 from chalicelib.storage.ports import Blobs, Queue, Table
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
@@ -52,6 +56,7 @@ class Services:
     table: Table
     blobs: Blobs
     queue: Queue
+    notifications: Queue
     ids: IdSource
     accounts: Accounts
     users: Users
@@ -84,10 +89,19 @@ class Services:
     versions: Versions
     missing_symbols: MissingSymbolsQueries
     symbol_lists: SymbolLists
+    alerts: AlertBook
+    outbox: Outbox
 
 
-def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
-    """The services over the given adapters."""
+def build(
+    settings: Settings,
+    table: Table,
+    blobs: Blobs,
+    queue: Queue,
+    *,
+    notifications: Queue | None = None,
+) -> Services:
+    """The services over the given adapters; without `notifications` nobody is told of alerts."""
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
@@ -108,6 +122,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     )
     crashes = CrashQueries(table, blobs, counts)
     feedback = FeedbackBook(table, blobs)
+    notifications = notifications or NoQueue()
+    outbox = Outbox(table, notifications, ids)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
@@ -115,6 +131,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         table=table,
         blobs=blobs,
         queue=queue,
+        notifications=notifications,
         ids=ids,
         accounts=accounts,
         users=Users(table, accounts, sign_in_s=settings.sign_in_s),
@@ -172,6 +189,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
+        alerts=AlertBook(table, ids, outbox, NoMetrics()),
+        outbox=outbox,
     )
 
 
@@ -190,8 +209,10 @@ def _on_aws(settings: Settings) -> Services:
         bucket=settings.bucket,
         queue_url=settings.queue_url,
         dead_letters_url=settings.dead_letter_queue_url or None,
+        notifications_url=settings.notifications_url or None,
+        notifications_dead_letters_url=settings.notifications_dead_letter_url or None,
     )
-    return build(settings, store.table, store.blobs, store.queue)
+    return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
 
 
 def _embedded(settings: Settings) -> Services:
@@ -200,7 +221,7 @@ def _embedded(settings: Settings) -> Services:
     store = embedded.open_store(
         settings.data, base_url=settings.base_url, max_deliveries=settings.max_deliveries
     )
-    return build(settings, store.table, store.blobs, store.queue)
+    return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
 
 
 _current: Services | None = None
