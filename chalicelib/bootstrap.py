@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from chalicelib.accounts import Accounts
 from chalicelib.alerts.book import AlertBook
@@ -19,7 +22,7 @@ from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.landing import Landings
 from chalicelib.links import Links
-from chalicelib.metrics import NoMetrics
+from chalicelib.metrics import Metrics, NoMetrics
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
@@ -57,6 +60,9 @@ class Services:
     blobs: Blobs
     queue: Queue
     notifications: Queue
+    metrics: Metrics
+    secret: Callable[[], bytes]
+    """What webhooks are signed with, the same in every process."""
     ids: IdSource
     accounts: Accounts
     users: Users
@@ -93,6 +99,11 @@ class Services:
     outbox: Outbox
 
 
+@cache
+def _secret_of_process() -> bytes:
+    return secrets.token_bytes(32)
+
+
 def build(
     settings: Settings,
     table: Table,
@@ -100,8 +111,11 @@ def build(
     queue: Queue,
     *,
     notifications: Queue | None = None,
+    metrics: Metrics | None = None,
+    secret: Callable[[], bytes] = _secret_of_process,
 ) -> Services:
     """The services over the given adapters; without `notifications` nobody is told of alerts."""
+    metrics = metrics or NoMetrics()
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
@@ -132,6 +146,8 @@ def build(
         blobs=blobs,
         queue=queue,
         notifications=notifications,
+        metrics=metrics,
+        secret=secret,
         ids=ids,
         accounts=accounts,
         users=Users(table, accounts, sign_in_s=settings.sign_in_s),
@@ -189,7 +205,7 @@ def build(
         versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
-        alerts=AlertBook(table, ids, outbox, NoMetrics()),
+        alerts=AlertBook(table, ids, outbox, metrics),
         outbox=outbox,
     )
 
