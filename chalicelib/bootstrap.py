@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from chalicelib.accounts import Accounts
+from chalicelib.alerts.attempts import Attempts
 from chalicelib.alerts.book import AlertBook
+from chalicelib.alerts.delivery import Notifier, Tools
 from chalicelib.alerts.outbox import Outbox
+from chalicelib.alerts.posting import Poster
+from chalicelib.alerts.webhooks import Webhooks
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
@@ -39,7 +43,7 @@ from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.queries.user_search import UserSearch
 from chalicelib.reading import Reader
 from chalicelib.storage.no_queue import NoQueue
-from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.storage.ports import Blobs, Queue, Table, Topic
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import ReadAnew, announce, encode
@@ -97,6 +101,8 @@ class Services:
     symbol_lists: SymbolLists
     alerts: AlertBook
     outbox: Outbox
+    webhooks: Webhooks
+    notifier: Notifier
 
 
 @cache
@@ -111,10 +117,12 @@ def build(
     queue: Queue,
     *,
     notifications: Queue | None = None,
+    topic: Topic | None = None,
     metrics: Metrics | None = None,
     secret: Callable[[], bytes] = _secret_of_process,
 ) -> Services:
-    """The services over the given adapters; without `notifications` nobody is told of alerts."""
+    """The services over the given adapters; without `notifications` nobody is told of alerts,
+    without a `topic` only webhooks are."""
     metrics = metrics or NoMetrics()
     ids = IdSource()
     accounts = Accounts(table, ids)
@@ -138,6 +146,9 @@ def build(
     feedback = FeedbackBook(table, blobs)
     notifications = notifications or NoQueue()
     outbox = Outbox(table, notifications, ids)
+    alerts = AlertBook(table, ids, outbox, metrics)
+    webhooks = Webhooks(table, ids, settings, secret)
+    groups = GroupQueries(table, counts)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
@@ -175,7 +186,7 @@ def build(
         ),
         bucketing=bucketing,
         counts=counts,
-        groups=GroupQueries(table, counts),
+        groups=groups,
         histograms=HistogramQueries(table, counts),
         triage=Triage(table, counts, ids),
         crashes=crashes,
@@ -205,8 +216,26 @@ def build(
         versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
-        alerts=AlertBook(table, ids, outbox, metrics),
+        alerts=alerts,
         outbox=outbox,
+        webhooks=webhooks,
+        notifier=Notifier(
+            Tools(
+                notifications,
+                outbox,
+                alerts,
+                webhooks,
+                Attempts(table),
+                topic,
+                Poster(allow_private=bool(settings.allow_private_webhooks)),
+                accounts,
+                groups,
+                metrics,
+                ids,
+                base_url=settings.base_url,
+                visibility_s=settings.visibility_s,
+            )
+        ),
     )
 
 
@@ -227,6 +256,7 @@ def _on_aws(settings: Settings) -> Services:
         dead_letters_url=settings.dead_letter_queue_url or None,
         notifications_url=settings.notifications_url or None,
         notifications_dead_letters_url=settings.notifications_dead_letter_url or None,
+        topic_arn=settings.topic_arn or None,
     )
     return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
 

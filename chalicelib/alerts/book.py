@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -32,6 +33,8 @@ from chalicelib.storage.ports import (
     query_all,
 )
 
+_log = logging.getLogger(__name__)
+
 KEPT = timedelta(days=90)  # after an alert is over
 _MAX_LISTED = MAX_PAGES * PER_PAGE_CHOICES[-1]  # what the pages of a list reach
 _TRIES = 10  # ids that another process made at the same moment
@@ -57,7 +60,10 @@ class AlertBook:
                 if 0 in failed.indexes:
                     return False
                 continue
-            self._outbox.send(message)
+            try:
+                self._outbox.send(message)
+            except Exception:  # it is written: the sweep sends it
+                _log.exception("alert %d is told of later", made.alert_id)
             self._metrics.count(Metric.ALERTS, app_id=made.app_id)
             return True
         raise AssertionError("every id was taken")

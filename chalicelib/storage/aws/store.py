@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from chalicelib.storage.aws.dynamodb import DynamoTable
 from chalicelib.storage.aws.s3 import S3Blobs
+from chalicelib.storage.aws.sns import SnsTopic
 from chalicelib.storage.aws.sqs import SqsQueue
 from chalicelib.storage.ports import EXPIRES_AT
 from chalicelib.storage.schema import INDEXES, NOTIFIED_PREFIXES
@@ -24,6 +25,7 @@ from chalicelib.storage.schema import INDEXES, NOTIFIED_PREFIXES
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 _DEFAULT_REGION = "us-east-1"  # the one whose buckets are made without naming it
@@ -40,12 +42,13 @@ class AwsClients:
 
 @dataclass(frozen=True, slots=True)
 class AwsStore:
-    """The ports over one stack's resources; no `notifications` where it has no such queue."""
+    """The ports over one stack's resources; without what it does not have."""
 
     table: DynamoTable
     blobs: S3Blobs
     queue: SqsQueue
     notifications: SqsQueue | None
+    topic: SnsTopic | None
 
 
 def create_clients(region: str | None = None) -> AwsClients:
@@ -59,6 +62,10 @@ def create_clients(region: str | None = None) -> AwsClients:
     )
 
 
+def create_sns_client() -> SNSClient:
+    return boto3.client("sns", config=Config(retries={"mode": "standard"}))
+
+
 def open_store(
     *,
     table: str,
@@ -67,6 +74,7 @@ def open_store(
     dead_letters_url: str | None = None,
     notifications_url: str | None = None,
     notifications_dead_letters_url: str | None = None,
+    topic_arn: str | None = None,
     clients: AwsClients | None = None,
     clock: Callable[[], float] = time.time,
 ) -> AwsStore:
@@ -82,6 +90,7 @@ def open_store(
         S3Blobs(used.s3, bucket),
         SqsQueue(used.sqs, queue_url, dead_letters_url=dead_letters_url),
         notifications,
+        SnsTopic(create_sns_client, topic_arn) if topic_arn else None,
     )
 
 

@@ -16,6 +16,7 @@ from chalicelib.storage.embedded.files import Files
 from chalicelib.storage.embedded.queue import MAX_DELIVERIES, SqliteQueue
 from chalicelib.storage.embedded.signing import Signer, kept_secret
 from chalicelib.storage.embedded.table import SqliteTable
+from chalicelib.storage.embedded.topic import LogTopic
 from chalicelib.storage.schema import NOTIFIED_PREFIXES
 
 QUEUE_NAME = "intake"
@@ -30,6 +31,7 @@ class EmbeddedStore:
     blobs: EmbeddedBlobs
     queue: SqliteQueue
     notifications: SqliteQueue
+    topic: LogTopic
     databases: tuple[Database, ...]
 
     def close(self) -> None:
@@ -69,4 +71,4 @@ def open_store(
         intake, NOTIFICATIONS_NAME, max_deliveries=max_deliveries, clock=clock
     )
     table = SqliteTable(items, clock=clock)
-    return EmbeddedStore(table, blobs, queue, notifications, (items, intake))
+    return EmbeddedStore(table, blobs, queue, notifications, LogTopic(), (items, intake))
