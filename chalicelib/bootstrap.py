@@ -28,6 +28,7 @@ from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.metrics import Metrics, NoMetrics
 from chalicelib.omaha_apps import OmahaApps
+from chalicelib.policies import Policies, default_policy
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
 from chalicelib.queries.all_crashes import AllCrashes
@@ -71,6 +72,7 @@ class Services:
     accounts: Accounts
     users: Users
     links: Links
+    policies: Policies
     omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
@@ -163,6 +165,7 @@ def build(
         accounts=accounts,
         users=Users(table, accounts, sign_in_s=settings.sign_in_s),
         links=Links(table),
+        policies=Policies(table, default_policy(settings)),
         omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),

@@ -93,6 +93,27 @@ class Settings:
         metadata=_doc("seconds for which the file of an exported occurrence can be fetched"),
     )
 
+    retention_days: int = field(
+        default=0,
+        metadata=_doc(
+            "days for which reports are kept, where an app's policy says nothing; 0: ever"
+        ),
+    )
+    stored_per_minute: int = field(
+        default=6_000,
+        metadata=_doc(
+            "reports of an app that are stored in a minute, where its policy says nothing; of "
+            "those above a sample is, and all are counted; 0: every report is stored"
+        ),
+    )
+    refused_above_per_minute: int = field(
+        default=0,
+        metadata=_doc(
+            "reports of an app in a minute above which more are refused (429), where its policy "
+            "says nothing; 0: none is"
+        ),
+    )
+
     thresholds: str = field(
         default=",".join(THRESHOLDS),
         metadata=_doc("scores from 0 to 12 at which reports share a bucket, one bucket for each"),

@@ -7,6 +7,7 @@ and everything that a known crash needs is found by exact keys.
 | item | pk | sk | indexed |
 |---|---|---|---|
 | app | `app#APP` | `app` | |
+| app, what its owner decided about it | `app#APP` | `policy` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
 | group that reports were taken from | `app#APP` | `left#ID` | |
 | stack that lost reports to others | `app#APP` | `oldstack#FINGERPRINT` | |
@@ -222,6 +223,11 @@ def stack(fingerprint: str) -> Key:
 
 def stack_in_app(fingerprint: str, app_id: str) -> Key:
     return Key(f"stack#{fingerprint}", f"app#{app_id}")
+
+
+def policy(app_id: str) -> Key:
+    """Quota, retention and alerts of an app, as far as they were decided."""
+    return Key(f"app#{app_id}", "policy")
 
 
 def rebucketing(app_id: str) -> Key:
