@@ -49,6 +49,7 @@ and everything that a known crash needs is found by exact keys.
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
+| app with counts to fold in a shard, since when | `unfolded#SHARD` | `APP` | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
 | build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
 | dump that is uploaded in two steps | `uploads#APP#SHARD` | `UPLOAD` | |
@@ -60,6 +61,7 @@ and everything that a known crash needs is found by exact keys.
 | mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
 | place for a symbol file that is being sent | `symbolupload#DIGEST` | `upload` | |
 | dead letter | `deadletters#SHARD` | `ID` | |
+| job that runs once a period, when it last did | `leases` | name | |
 """
 
 from __future__ import annotations
@@ -285,6 +287,16 @@ def totals(partition: str) -> Key:
 
 def delta(app_id: str, shard: int, batch: str) -> Key:
     return Key(f"delta#{app_id}#{shard}", batch)
+
+
+def unfolded(app_id: str, shard: int) -> Key:
+    """That there may be deltas of an app in a shard which whoever wrote them leaves to others."""
+    return Key(f"unfolded#{shard}", app_id)
+
+
+def lease(name: str) -> Key:
+    """The period in which a job was begun last, by whoever was first."""
+    return Key("leases", name)
 
 
 def waiting(app_id: str, debug_id: str, fingerprint: str) -> Key:
