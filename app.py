@@ -5,6 +5,7 @@ from chalicelib.handlers import (
     breakpad_symbols,
     crash_details,
     description,
+    events,
     followanalytics,
     hockeyapp,
     hockeyapp_crashes,
@@ -15,6 +16,7 @@ from chalicelib.handlers import (
     omaha,
     omaha_symbols,
     partycrasher,
+    policies,
     quincykit,
     sentry,
     service,
@@ -34,6 +36,7 @@ app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(hockeyapp_regroup.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
+app.register_blueprint(policies.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
 app.register_blueprint(omaha_symbols.routes)
@@ -43,3 +46,4 @@ app.register_blueprint(breakpad_symbols.routes)
 app.register_blueprint(sentry.routes)
 app.register_blueprint(followanalytics.routes)
 app.register_blueprint(partycrasher.routes)
+app.register_blueprint(events.routes)

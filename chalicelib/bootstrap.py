@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from chalicelib.accounts import Accounts
+from chalicelib.alerts.attempts import Attempts
+from chalicelib.alerts.book import AlertBook
+from chalicelib.alerts.delivery import Notifier, Tools
+from chalicelib.alerts.outbox import Outbox
+from chalicelib.alerts.posting import Poster
+from chalicelib.alerts.webhooks import Webhooks
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
@@ -17,7 +26,9 @@ from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.landing import Landings
 from chalicelib.links import Links
+from chalicelib.metrics import Metrics, NoMetrics
 from chalicelib.omaha_apps import OmahaApps
+from chalicelib.policies import Policies, default_policy
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
 from chalicelib.queries.all_crashes import AllCrashes
@@ -32,7 +43,8 @@ from chalicelib.queries.searchable import DocumentReader
 from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.queries.user_search import UserSearch
 from chalicelib.reading import Reader
-from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.storage.no_queue import NoQueue
+from chalicelib.storage.ports import Blobs, Queue, Table, Topic
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import ReadAnew, announce, encode
@@ -52,10 +64,15 @@ class Services:
     table: Table
     blobs: Blobs
     queue: Queue
+    notifications: Queue
+    metrics: Metrics
+    secret: Callable[[], bytes]
+    """What webhooks are signed with, the same in every process."""
     ids: IdSource
     accounts: Accounts
     users: Users
     links: Links
+    policies: Policies
     omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
@@ -84,10 +101,31 @@ class Services:
     versions: Versions
     missing_symbols: MissingSymbolsQueries
     symbol_lists: SymbolLists
+    alerts: AlertBook
+    outbox: Outbox
+    webhooks: Webhooks
+    notifier: Notifier
 
 
-def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
-    """The services over the given adapters."""
+@cache
+def _secret_of_process() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def build(
+    settings: Settings,
+    table: Table,
+    blobs: Blobs,
+    queue: Queue,
+    *,
+    notifications: Queue | None = None,
+    topic: Topic | None = None,
+    metrics: Metrics | None = None,
+    secret: Callable[[], bytes] = _secret_of_process,
+) -> Services:
+    """The services over the given adapters; without `notifications` nobody is told of alerts,
+    without a `topic` only webhooks are."""
+    metrics = metrics or NoMetrics()
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
@@ -108,6 +146,11 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
     )
     crashes = CrashQueries(table, blobs, counts)
     feedback = FeedbackBook(table, blobs)
+    notifications = notifications or NoQueue()
+    outbox = Outbox(table, notifications, ids)
+    alerts = AlertBook(table, ids, outbox, metrics)
+    webhooks = Webhooks(table, ids, settings, secret)
+    groups = GroupQueries(table, counts)
     landings = Landings(table, blobs, ids, settings.max_dump_bytes)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
@@ -115,10 +158,14 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         table=table,
         blobs=blobs,
         queue=queue,
+        notifications=notifications,
+        metrics=metrics,
+        secret=secret,
         ids=ids,
         accounts=accounts,
         users=Users(table, accounts, sign_in_s=settings.sign_in_s),
         links=Links(table),
+        policies=Policies(table, default_policy(settings)),
         omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids),
@@ -142,7 +189,7 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         ),
         bucketing=bucketing,
         counts=counts,
-        groups=GroupQueries(table, counts),
+        groups=groups,
         histograms=HistogramQueries(table, counts),
         triage=Triage(table, counts, ids),
         crashes=crashes,
@@ -172,6 +219,26 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
+        alerts=alerts,
+        outbox=outbox,
+        webhooks=webhooks,
+        notifier=Notifier(
+            Tools(
+                notifications,
+                outbox,
+                alerts,
+                webhooks,
+                Attempts(table),
+                topic,
+                Poster(allow_private=bool(settings.allow_private_webhooks)),
+                accounts,
+                groups,
+                metrics,
+                ids,
+                base_url=settings.base_url,
+                visibility_s=settings.visibility_s,
+            )
+        ),
     )
 
 
@@ -190,8 +257,11 @@ def _on_aws(settings: Settings) -> Services:
         bucket=settings.bucket,
         queue_url=settings.queue_url,
         dead_letters_url=settings.dead_letter_queue_url or None,
+        notifications_url=settings.notifications_url or None,
+        notifications_dead_letters_url=settings.notifications_dead_letter_url or None,
+        topic_arn=settings.topic_arn or None,
     )
-    return build(settings, store.table, store.blobs, store.queue)
+    return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
 
 
 def _embedded(settings: Settings) -> Services:
@@ -200,7 +270,7 @@ def _embedded(settings: Settings) -> Services:
     store = embedded.open_store(
         settings.data, base_url=settings.base_url, max_deliveries=settings.max_deliveries
     )
-    return build(settings, store.table, store.blobs, store.queue)
+    return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
 
 
 _current: Services | None = None
