@@ -108,6 +108,7 @@ def build(
     secret: Callable[[], bytes] = _secret_of_process,
 ) -> Services:
     """The services over the given adapters."""
+    metrics = metrics or NoMetrics()
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
@@ -125,17 +126,18 @@ def build(
         on_lost=lambda app_id, group_id: queue.send(
             encode(ReadAnew(app_id, group_id, everything=True)), delay_s=_LOST_GROUP_S
         ),
+        metrics=metrics,
     )
     crashes = CrashQueries(table, blobs, counts)
     feedback = FeedbackBook(table, blobs)
-    landings = Landings(table, blobs, ids, settings.max_dump_bytes)
+    landings = Landings(table, blobs, ids, settings.max_dump_bytes, metrics)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
         settings=settings,
         table=table,
         blobs=blobs,
         queue=queue,
-        metrics=metrics or NoMetrics(),
+        metrics=metrics,
         secret=secret,
         ids=ids,
         accounts=accounts,
@@ -143,7 +145,7 @@ def build(
         links=Links(table),
         omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
-        intake=Intake(blobs, ids),
+        intake=Intake(blobs, ids, metrics),
         landings=landings,
         uploads=Uploads(
             table,
@@ -161,6 +163,7 @@ def build(
             max_dump_bytes=settings.max_dump_bytes,
             land=landings.land,
             counts=counts,
+            metrics=metrics,
         ),
         bucketing=bucketing,
         counts=counts,
