@@ -95,8 +95,8 @@ class Batch:
     ids: IdSource
     operations: list[Operation] = field(default_factory=list)
     apps: tuple[str, ...] = ()
-    founded: dict[str, list[int]] = field(default_factory=dict)  # groups, by app
-    """How many this batch opens, by app."""
+    founded: dict[str, list[int]] = field(default_factory=dict)
+    """The groups that this batch opens, by app."""
     _report_at: dict[int, int] = field(default_factory=dict)
     _versions: dict[Key, int] = field(default_factory=dict)
     _groups: dict[Key, int] = field(default_factory=dict)
