@@ -123,6 +123,8 @@ class Eraser:
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
             *keys.recent_of_app(app_id),
+            *keys.session_batches_of_app(app_id),
+            keys.watch(app_id, "").pk,
             *keys.places_of_app(app_id),
             keys.regressed(app_id, "", "").pk,
         ):

@@ -52,6 +52,8 @@ and everything that a known crash needs is found by exact keys.
 | crashes and sessions of an app or a version by hour | its pk | `hours#YYYY-MM-DD` | |
 | crashes of an app that were counted lately | `recent#APP#SHARD` | time and mark | |
 | app that had crashes or sessions lately | `active` | `APP` | |
+| sessions that were taken, by the digest of their batch's id | `sessions#APP#SHARD` | `DIGEST` | |
+| what is remembered of a spike, and of new groups | `watch#APP` | what it is of | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
 | app with counts to fold in a shard, since when | `unfolded#SHARD` | `APP` | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
@@ -323,6 +325,20 @@ def recent_of_app(app_id: str) -> tuple[str, ...]:
 def active(app_id: str) -> Key:
     """Says that an app has, or is about to have, crashes that are new."""
     return Key("active", app_id)
+
+
+def watch(app_id: str, name: str) -> Key:
+    """What the detector of spikes remembers from minute to minute."""
+    return Key(f"watch#{app_id}", name)
+
+
+def session_batch(app_id: str, digest: str) -> Key:
+    """Sharded by the first hex digit of the digest."""
+    return Key(f"sessions#{app_id}#{digest[0]}", digest)
+
+
+def session_batches_of_app(app_id: str) -> tuple[str, ...]:
+    return tuple(f"sessions#{app_id}#{digit}" for digit in "0123456789abcdef")
 
 
 def delta(app_id: str, shard: int, batch: str) -> Key:

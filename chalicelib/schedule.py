@@ -37,7 +37,11 @@ def _sweep_exports(services: Services) -> None:
     services.exports.sweep()
 
 
-EVERY_MINUTE: Sequence[Job] = ()
+def _detect(services: Services) -> None:
+    services.detector.tick()
+
+
+EVERY_MINUTE: Sequence[Job] = (Job("detect", _detect),)
 EVERY_HOUR: Sequence[Job] = (Job("sweep_exports", _sweep_exports),)
 
 

@@ -49,8 +49,9 @@ class Series:
     """Crashes by minute of everything in one app, from `first` on.
 
     `touched` is the earliest minute that the last reading added to; None: to
-    none. `founded` are the groups whose founding it told of, `looked` says up
-    to which minute somebody judged them.
+    none. `founded` are the groups whose founding it told of. `looked` says up
+    to which minute the detector judged them, `is_watched` that something was
+    not over then, `regressed` which records of regressions it knows.
     """
 
     first: int
@@ -60,6 +61,8 @@ class Series:
     touched: int | None = None
     founded: tuple[int, ...] = ()
     looked: int | None = None
+    is_watched: bool = False
+    regressed: set[str] = field(default_factory=set)
 
     def hour_until(self, subject: str, minute: int) -> Sequence[int]:
         """The crashes of the 60 minutes that end with this one, oldest first."""
