@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from tests.minidump_forms import Part, form
 
@@ -92,12 +92,16 @@ class Client:
         return self.send("POST", path, body, {"Content-Type": kind} | dict(headers or {}))
 
     def follow(self, link: str) -> Answer:
-        """What a link gives, without credentials, through redirects."""
+        """What a link of an answer gives, without credentials, through redirects.
+
+        A link without a host is from the root of this one, as RFC 3986 has it.
+        """
+        whole = urljoin(self.url, link)
         for _ in range(3):
-            answer = self.anonymous().send("GET", link)
+            answer = self.anonymous().send("GET", whole)
             if answer.status not in {301, 302, 303, 307}:
                 break
-            link = answer.headers["location"]
+            whole = urljoin(whole, answer.headers["location"])
         return answer
 
     def _connection(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:

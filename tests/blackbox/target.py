@@ -83,7 +83,8 @@ def named(environment: Mapping[str, str]) -> Target | None:
     for option, variable in (("--data", "CRASHBUCKET_DATA"), ("--stack", "CRASHBUCKET_STACK")):
         if environment.get(variable):
             command = Command((option, environment[variable]))
-    client = Client(url.rstrip("/"), token)
+    host, _, port = environment.get("CRASHBUCKET_CONNECT", "").rpartition(":")
+    client = Client(url.rstrip("/"), token, (host, int(port)) if host else None)
     return Target(client, command, patience_s=60.0, has_stage=".execute-api." in url)
 
 
