@@ -5,6 +5,7 @@ from chalicelib.handlers import (
     breakpad_symbols,
     crash_details,
     description,
+    events,
     followanalytics,
     hockeyapp,
     hockeyapp_crashes,
@@ -43,3 +44,4 @@ app.register_blueprint(breakpad_symbols.routes)
 app.register_blueprint(sentry.routes)
 app.register_blueprint(followanalytics.routes)
 app.register_blueprint(partycrasher.routes)
+app.register_blueprint(events.routes)

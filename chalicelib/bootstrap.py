@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from chalicelib.accounts import Accounts
 from chalicelib.bucketing.engine import Bucketing
@@ -17,6 +20,7 @@ from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
 from chalicelib.landing import Landings
 from chalicelib.links import Links
+from chalicelib.metrics import Metrics, NoMetrics
 from chalicelib.omaha_apps import OmahaApps
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
@@ -52,6 +56,9 @@ class Services:
     table: Table
     blobs: Blobs
     queue: Queue
+    metrics: Metrics
+    secret: Callable[[], bytes]
+    """What webhooks are signed with, the same in every process."""
     ids: IdSource
     accounts: Accounts
     users: Users
@@ -86,7 +93,20 @@ class Services:
     symbol_lists: SymbolLists
 
 
-def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Services:
+@cache
+def _secret_of_process() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def build(
+    settings: Settings,
+    table: Table,
+    blobs: Blobs,
+    queue: Queue,
+    *,
+    metrics: Metrics | None = None,
+    secret: Callable[[], bytes] = _secret_of_process,
+) -> Services:
     """The services over the given adapters."""
     ids = IdSource()
     accounts = Accounts(table, ids)
@@ -115,6 +135,8 @@ def build(settings: Settings, table: Table, blobs: Blobs, queue: Queue) -> Servi
         table=table,
         blobs=blobs,
         queue=queue,
+        metrics=metrics or NoMetrics(),
+        secret=secret,
         ids=ids,
         accounts=accounts,
         users=Users(table, accounts, sign_in_s=settings.sign_in_s),

@@ -49,6 +49,7 @@ and everything that a known crash needs is found by exact keys.
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
+| app with counts to fold in a shard, since when | `unfolded#SHARD` | `APP` | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
 | build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
 | dump that is uploaded in two steps | `uploads#APP#SHARD` | `UPLOAD` | |
@@ -60,6 +61,7 @@ and everything that a known crash needs is found by exact keys.
 | mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
 | place for a symbol file that is being sent | `symbolupload#DIGEST` | `upload` | |
 | dead letter | `deadletters#SHARD` | `ID` | |
+| job that runs once a period, when it last did | `leases` | name | |
 """
 
 from __future__ import annotations
@@ -75,6 +77,10 @@ _MAX_CLASS_BYTES = 900  # a sort key has 1,024
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
 EXPORTS = "exports/"
+DOWNLOADS = "downloads/"
+RAW = "raw/"
+KEPT = "kept/"
+SYMBOLS = "symbols/"
 
 
 def app(app_id: str) -> Key:
@@ -287,6 +293,16 @@ def delta(app_id: str, shard: int, batch: str) -> Key:
     return Key(f"delta#{app_id}#{shard}", batch)
 
 
+def unfolded(app_id: str, shard: int) -> Key:
+    """That there may be deltas of an app in a shard which whoever wrote them leaves to others."""
+    return Key(f"unfolded#{shard}", app_id)
+
+
+def lease(name: str) -> Key:
+    """The period in which a job was begun last, by whoever was first."""
+    return Key("leases", name)
+
+
 def waiting(app_id: str, debug_id: str, fingerprint: str) -> Key:
     """A stack of an app whose crashes gain when the build's symbols arrive."""
     return Key(f"waiting#{app_id}#{debug_id}", fingerprint)
@@ -404,12 +420,12 @@ def raw_blob(report_id: int) -> str:
     The last two hex digits come first because ids are ordered by time and S3
     spreads its load by the beginning of a key.
     """
-    return f"raw/{report_id & 0xFF:02x}/{report_id}"
+    return f"{RAW}{report_id & 0xFF:02x}/{report_id}"
 
 
 def download_blob(report_id: int, kind: str) -> str:
     """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
-    return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+    return f"{DOWNLOADS}{report_id & 0xFF:02x}/{report_id}/{kind}"
 
 
 def attachment_blob(report_id: int, number: int) -> str:
@@ -437,7 +453,7 @@ def download_blobs(report_id: int) -> tuple[str, ...]:
 
 def dump_blob(report_id: int) -> str:
     """Where the dump of a report lies that came straight to the store."""
-    return f"kept/{report_id & 0xFF:02x}/{report_id}.dmp"
+    return f"{KEPT}{report_id & 0xFF:02x}/{report_id}.dmp"
 
 
 def symbol_upload_blob(digest: str) -> str:
@@ -469,4 +485,4 @@ def report_id_of_raw_blob(blob_key: str) -> int:
 
 def symbol_blob(file_id: int, part: str) -> str:
     """Where a symbol file lies (`original`), and the caches made of it (`symbols`, `unwind`)."""
-    return f"symbols/{file_id & 0xFF:02x}/{file_id}/{part}"
+    return f"{SYMBOLS}{file_id & 0xFF:02x}/{file_id}/{part}"

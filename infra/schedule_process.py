@@ -1,0 +1,41 @@
+"""What the embedded server does every minute and every hour: `python -m infra.schedule_process
+PARENT`. A process of its own, as none of it may hold up a crash."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+
+from chalicelib import bootstrap, schedule
+from infra.processes import StopSignal, end_with_parent
+
+_LOOK_EVERY_S = 0.2
+_FINISH_WITHIN_S = 8  # what is cut off is done in the next period
+_FIRST_AFTER_S = 5.0  # those who start with this process are to be up first
+
+
+def main(parent: int) -> None:
+    """Call both schedules until SIGTERM, which also comes when the supervisor is gone."""
+    logging.basicConfig(level=logging.WARNING)
+    stop = StopSignal(signal.SIGTERM, within_s=_FINISH_WITHIN_S)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
+    end_with_parent(parent, signal.SIGTERM)
+    services = bootstrap.services()
+    due_at = time.time() + _FIRST_AFTER_S
+    while not stop.asked():
+        if time.time() >= due_at:
+            due_at = _next_minute(time.time())
+            schedule.every_minute(services)
+            schedule.every_hour(services)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _next_minute(now: float) -> float:
+    minute = schedule.MINUTE.total_seconds()
+    return (now // minute + 1) * minute
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[-1]))
