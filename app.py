@@ -16,6 +16,7 @@ from chalicelib.handlers import (
     omaha,
     omaha_symbols,
     partycrasher,
+    policies,
     quincykit,
     sentry,
     service,
@@ -35,6 +36,7 @@ app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(hockeyapp_regroup.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
+app.register_blueprint(policies.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
 app.register_blueprint(omaha_symbols.routes)

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from chalicelib.accounts import Accounts
+from chalicelib.alerts.attempts import Attempts
+from chalicelib.alerts.book import AlertBook
+from chalicelib.alerts.delivery import Notifier, Tools
+from chalicelib.alerts.outbox import Outbox
+from chalicelib.alerts.posting import Poster
+from chalicelib.alerts.webhooks import Webhooks
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.config import Settings
 from chalicelib.counts import Counts
@@ -22,6 +28,7 @@ from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.metrics import Metrics, NoMetrics
 from chalicelib.omaha_apps import OmahaApps
+from chalicelib.policies import Policies, default_policy
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
 from chalicelib.queries.all_crashes import AllCrashes
@@ -36,7 +43,8 @@ from chalicelib.queries.searchable import DocumentReader
 from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.queries.user_search import UserSearch
 from chalicelib.reading import Reader
-from chalicelib.storage.ports import Blobs, Queue, Table
+from chalicelib.storage.no_queue import NoQueue
+from chalicelib.storage.ports import Blobs, Queue, Table, Topic
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import ReadAnew, announce, encode
@@ -56,6 +64,7 @@ class Services:
     table: Table
     blobs: Blobs
     queue: Queue
+    notifications: Queue
     metrics: Metrics
     secret: Callable[[], bytes]
     """What webhooks are signed with, the same in every process."""
@@ -63,6 +72,7 @@ class Services:
     accounts: Accounts
     users: Users
     links: Links
+    policies: Policies
     omaha_apps: OmahaApps
     projects: Projects
     intake: Intake
@@ -91,6 +101,10 @@ class Services:
     versions: Versions
     missing_symbols: MissingSymbolsQueries
     symbol_lists: SymbolLists
+    alerts: AlertBook
+    outbox: Outbox
+    webhooks: Webhooks
+    notifier: Notifier
 
 
 @cache
@@ -104,10 +118,14 @@ def build(
     blobs: Blobs,
     queue: Queue,
     *,
+    notifications: Queue | None = None,
+    topic: Topic | None = None,
     metrics: Metrics | None = None,
     secret: Callable[[], bytes] = _secret_of_process,
 ) -> Services:
-    """The services over the given adapters."""
+    """The services over the given adapters; without `notifications` nobody is told of alerts,
+    without a `topic` only webhooks are."""
+    metrics = metrics or NoMetrics()
     ids = IdSource()
     accounts = Accounts(table, ids)
     bucketing = Bucketing(table, settings.all_thresholds, settings.default_threshold)
@@ -125,25 +143,33 @@ def build(
         on_lost=lambda app_id, group_id: queue.send(
             encode(ReadAnew(app_id, group_id, everything=True)), delay_s=_LOST_GROUP_S
         ),
+        metrics=metrics,
     )
     crashes = CrashQueries(table, blobs, counts)
     feedback = FeedbackBook(table, blobs)
-    landings = Landings(table, blobs, ids, settings.max_dump_bytes)
+    notifications = notifications or NoQueue()
+    outbox = Outbox(table, notifications, ids)
+    alerts = AlertBook(table, ids, outbox, metrics)
+    webhooks = Webhooks(table, ids, settings, secret)
+    groups = GroupQueries(table, counts)
+    landings = Landings(table, blobs, ids, settings.max_dump_bytes, metrics)
     search = ScanSearch(table, DocumentReader(table, blobs, bucketing, accounts.find_app))
     return Services(
         settings=settings,
         table=table,
         blobs=blobs,
         queue=queue,
-        metrics=metrics or NoMetrics(),
+        notifications=notifications,
+        metrics=metrics,
         secret=secret,
         ids=ids,
         accounts=accounts,
         users=Users(table, accounts, sign_in_s=settings.sign_in_s),
         links=Links(table),
+        policies=Policies(table, default_policy(settings)),
         omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
-        intake=Intake(blobs, ids),
+        intake=Intake(blobs, ids, metrics),
         landings=landings,
         uploads=Uploads(
             table,
@@ -161,10 +187,11 @@ def build(
             max_dump_bytes=settings.max_dump_bytes,
             land=landings.land,
             counts=counts,
+            metrics=metrics,
         ),
         bucketing=bucketing,
         counts=counts,
-        groups=GroupQueries(table, counts),
+        groups=groups,
         histograms=HistogramQueries(table, counts),
         triage=Triage(table, counts, ids),
         crashes=crashes,
@@ -194,6 +221,26 @@ def build(
         versions=Versions(table, ids),
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
+        alerts=alerts,
+        outbox=outbox,
+        webhooks=webhooks,
+        notifier=Notifier(
+            Tools(
+                notifications,
+                outbox,
+                alerts,
+                webhooks,
+                Attempts(table),
+                topic,
+                Poster(allow_private=bool(settings.allow_private_webhooks)),
+                accounts,
+                groups,
+                metrics,
+                ids,
+                base_url=settings.base_url,
+                visibility_s=settings.visibility_s,
+            )
+        ),
     )
 
 
@@ -212,8 +259,11 @@ def _on_aws(settings: Settings) -> Services:
         bucket=settings.bucket,
         queue_url=settings.queue_url,
         dead_letters_url=settings.dead_letter_queue_url or None,
+        notifications_url=settings.notifications_url or None,
+        notifications_dead_letters_url=settings.notifications_dead_letter_url or None,
+        topic_arn=settings.topic_arn or None,
     )
-    return build(settings, store.table, store.blobs, store.queue)
+    return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
 
 
 def _embedded(settings: Settings) -> Services:
@@ -222,7 +272,7 @@ def _embedded(settings: Settings) -> Services:
     store = embedded.open_store(
         settings.data, base_url=settings.base_url, max_deliveries=settings.max_deliveries
     )
-    return build(settings, store.table, store.blobs, store.queue)
+    return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
 
 
 _current: Services | None = None

@@ -7,6 +7,7 @@ and everything that a known crash needs is found by exact keys.
 | item | pk | sk | indexed |
 |---|---|---|---|
 | app | `app#APP` | `app` | |
+| app, what its owner decided about it | `app#APP` | `policy` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
 | group that reports were taken from | `app#APP` | `left#ID` | |
 | stack that lost reports to others | `app#APP` | `oldstack#FINGERPRINT` | |
@@ -61,6 +62,13 @@ and everything that a known crash needs is found by exact keys.
 | mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
 | place for a symbol file that is being sent | `symbolupload#DIGEST` | `upload` | |
 | dead letter | `deadletters#SHARD` | `ID` | |
+| alert | `alerts#APP` | `ID` | |
+| alert, by its key: the same one opens once | `alertkeys#APP` | key | |
+| alert that is not over | `openalerts#APP` | `ID` | |
+| message about an alert that may not be sent yet | `outbox` | `ID` | |
+| webhook (SCOPE: an app, or `all`) | `webhooks#SCOPE` | `ID` | |
+| notification of one alert for one receiver | `deliveries#APP` | `ALERT#RECEIVER` | |
+| notification that was given up | `undelivered#APP` | `ALERT#RECEIVER` | |
 | job that runs once a period, when it last did | `leases` | name | |
 """
 
@@ -217,6 +225,11 @@ def stack_in_app(fingerprint: str, app_id: str) -> Key:
     return Key(f"stack#{fingerprint}", f"app#{app_id}")
 
 
+def policy(app_id: str) -> Key:
+    """Quota, retention and alerts of an app, as far as they were decided."""
+    return Key(f"app#{app_id}", "policy")
+
+
 def rebucketing(app_id: str) -> Key:
     """How far putting the reports of an app anew has come."""
     return Key(f"app#{app_id}", "rebucketing")
@@ -315,6 +328,42 @@ def missing(app_id: str, debug_id: str) -> Key:
 
 def deadletter(report_id: int) -> Key:
     return Key(f"deadletters#{report_id % DEADLETTER_SHARDS}", sortable(report_id))
+
+
+def alert(app_id: str, alert_id: int) -> Key:
+    return Key(f"alerts#{app_id}", sortable(alert_id))
+
+
+def alert_by_key(app_id: str, key: str) -> Key:
+    return Key(f"alertkeys#{app_id}", key)
+
+
+def open_alert(app_id: str, alert_id: int) -> Key:
+    return Key(f"openalerts#{app_id}", sortable(alert_id))
+
+
+def outbox(message_id: int) -> Key:
+    """A message that is sent as soon as what it tells of is written: about alerts, so few."""
+    return Key("outbox", sortable(message_id))
+
+
+def webhook(scope: str, webhook_id: int) -> Key:
+    """One of an app, or of all (`scope` is `all`)."""
+    return Key(f"webhooks#{scope}", sortable(webhook_id))
+
+
+def delivery(app_id: str, alert_id: int, receiver: str) -> Key:
+    return Key(f"deliveries#{app_id}", f"{sortable(alert_id)}#{receiver}")
+
+
+def undelivered(app_id: str, alert_id: int, receiver: str) -> Key:
+    return Key(f"undelivered#{app_id}", f"{sortable(alert_id)}#{receiver}")
+
+
+def alerts_of_app(app_id: str) -> tuple[str, ...]:
+    """The partitions of all that is kept of an app's alerts and of who is told."""
+    kinds = ("alerts", "alertkeys", "openalerts", "webhooks", "deliveries", "undelivered")
+    return tuple(f"{kind}#{app_id}" for kind in kinds)
 
 
 def upload(app_id: str, upload_id: str) -> Key:

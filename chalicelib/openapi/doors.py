@@ -10,6 +10,7 @@ from chalicelib.openapi import (
     hockeyapp,
     omaha,
     partycrasher,
+    policies,
     quincykit,
     service,
 )
@@ -17,6 +18,7 @@ from chalicelib.openapi.declared import Door
 
 ALL: Sequence[Door] = (
     hockeyapp.DOOR,
+    policies.DOOR,
     quincykit.DOOR,
     partycrasher.DOOR,
     omaha.DOOR,
