@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ class Client:
     url: str
     token: str
     connect: tuple[str, int] | None = None
+    trusted: ssl.SSLContext | None = None
 
     def anonymous(self) -> Client:
         return replace(self, token="")
@@ -105,11 +107,11 @@ class Client:
         return answer
 
     def _connection(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
-        is_ours = host == urlsplit(self.url).hostname
-        if self.connect and is_ours:
+        if self.connect and host == urlsplit(self.url).hostname:
             host, port = self.connect
-        kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
-        return kind(host, port, timeout=_TIMEOUT_S)
+        if scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=self.trusted)
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
 
 
 def basic(name: str, password: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from tests.blackbox.client import Client
 from tests.server import ROOT, RunningServer
 
 _COMMAND_S = 120
+PREFLIGHT = "answers to preflights"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,17 @@ class Target:
     command: Command | None
     patience_s: float
     """In which whatever is done behind an answer must have happened."""
-    has_stage: bool = False
-    """Whether it is behind API Gateway, whose own answers are not the service's."""
+    lacks: frozenset[str] = frozenset()
+    """What an emulator does not do as AWS does."""
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether API Gateway is in front, which answers by itself where no route is."""
+        return ".execute-api." in self.client.url
+
+    def needs(self, what: str) -> None:
+        if what in self.lacks:
+            pytest.skip(f"the emulated AWS has no {what}")
 
     @property
     def crashbucket(self) -> Command:
@@ -85,7 +95,7 @@ def named(environment: Mapping[str, str]) -> Target | None:
             command = Command((option, environment[variable]))
     host, _, port = environment.get("CRASHBUCKET_CONNECT", "").rpartition(":")
     client = Client(url.rstrip("/"), token, (host, int(port)) if host else None)
-    return Target(client, command, patience_s=60.0, has_stage=".execute-api." in url)
+    return Target(client, command, patience_s=60.0)
 
 
 def embedded(server: RunningServer) -> Target:
