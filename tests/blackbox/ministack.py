@@ -6,6 +6,8 @@ enforces IAM policies, as AWS does. What it leaves out is made up for here, and 
 
 - `binary media types` and `gateway responses` of the API's definition are not imported: they are
   set through API Gateway's API, from the same template.
+- Numbers that come from parameters stay texts: a limit of an event source mapping, which is
+  compared, is set again.
 - Answers of mock integrations have no headers (`PREFLIGHT`): what a browser asks first is not
   looked at.
 """
@@ -152,6 +154,7 @@ class Deployed:
         stacks = self._aws("cloudformation").describe_stacks(StackName=_STACK)["Stacks"]
         outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks[0]["Outputs"]}
         self._complete_api(_api_of(outputs))
+        self._complete_mappings()
         return outputs
 
     def _complete_api(self, api_id: str) -> None:
@@ -166,6 +169,15 @@ class Deployed:
         gateway.update_rest_api(restApiId=api_id, patchOperations=[change])
         [stage] = gateway.get_stages(restApiId=api_id)["item"]
         gateway.create_deployment(restApiId=api_id, stageName=stage["stageName"])
+
+    def _complete_mappings(self) -> None:
+        functions = self._aws("lambda")
+        for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+            limits = mapping.get("ScalingConfig") or {}
+            functions.update_event_source_mapping(
+                UUID=mapping["UUID"],
+                ScalingConfig={name: int(limit) for name, limit in limits.items()},
+            )
 
     def _target(self, outputs: dict[str, str]) -> Target:
         command = Command(("--stack", _STACK), self._environment)
