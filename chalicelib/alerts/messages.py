@@ -40,6 +40,11 @@ def encode(message: Notification) -> str:
     return json.dumps({"notify": name, **asdict(message)}, separators=(",", ":"))
 
 
+def is_notification(body: str) -> bool:
+    """Whether a message is one of these rather than one of the intake queue."""
+    return body.startswith('{"notify":')
+
+
 def decode(body: str) -> Notification:
     """Raises `FormatError` for what `encode` did not write."""
     try:

@@ -9,11 +9,13 @@ that one's ARN in its place and has the functions answer for single messages
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from chalice.app import Blueprint, CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib import schedule
+from chalicelib.alerts.messages import is_notification
 from chalicelib.bootstrap import services
 from chalicelib.deliveries import BATCH, Deliveries
 from chalicelib.storage.ports import Message
@@ -45,14 +47,24 @@ def bury(event: SQSEvent) -> dict[str, Any]:
     """Keep what the queues gave up, so that people can see and replay it."""
     deliveries = Deliveries(services())
     for message in _messages(event):
-        deliveries.give_up(message.body)
+        if is_notification(message.body):
+            services().notifier.give_up(message.body)
+        else:
+            deliveries.give_up(message.body)
     return _failed({})
 
 
 @routes.on_sqs_message(queue="NotificationsQueue", batch_size=10)
 def notify(event: SQSEvent) -> dict[str, Any]:
     """Send what people are to be told."""
-    return _failed({message.receipt: message for message in _messages(event)})
+    waiting = {message.receipt: message for message in _messages(event)}
+
+    def done(messages: Sequence[Message]) -> None:
+        for message in messages:
+            del waiting[message.receipt]
+
+    services().notifier.process(list(waiting.values()), done)
+    return _failed(waiting)
 
 
 @routes.schedule(Rate(1, Rate.MINUTES))
