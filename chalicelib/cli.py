@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chalicelib import group_commands, symbol_commands, user_commands
+from chalicelib import alert_commands, group_commands, symbol_commands, user_commands
 from chalicelib.access import SCOPES
 from chalicelib.accounts import PLATFORMS
 from chalicelib.config import Settings
@@ -148,6 +148,7 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
     _answer(as_json, {"token": made, "scope": scope, "app_id": app_id}, [made])
 
 
+alert_commands.register(commands, _DATA, _JSON, _services, _answer)
 user_commands.register(commands, _DATA, _JSON, _services, _answer)
 group_commands.register(commands, _DATA, _JSON, _services, _answer)
 symbol_commands.register(commands, _DATA, _JSON, _services, _answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.openapi import (
+    alerts,
     breakpad,
     followanalytics,
     hockeyapp,
@@ -17,6 +18,7 @@ from chalicelib.openapi.declared import Door
 
 ALL: Sequence[Door] = (
     hockeyapp.DOOR,
+    alerts.DOOR,
     quincykit.DOOR,
     partycrasher.DOOR,
     omaha.DOOR,
