@@ -17,6 +17,7 @@ from chalicelib.handlers import (
     omaha,
     omaha_symbols,
     partycrasher,
+    policies,
     quincykit,
     sentry,
     service,
@@ -26,7 +27,7 @@ from chalicelib.handlers import (
 )
 from chalicelib.handlers.application import Application
 
-app = Application(app_name="crashbucket")
+app = Application(app_name="crashbucket", configure_logs=False)
 app.register_blueprint(service.routes)
 app.register_blueprint(description.routes)
 app.register_blueprint(hockeyapp.routes)
@@ -39,6 +40,7 @@ app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
 app.register_blueprint(alerts.routes)
 app.register_blueprint(webhooks.routes)
+app.register_blueprint(policies.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
 app.register_blueprint(omaha_symbols.routes)

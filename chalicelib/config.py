@@ -72,6 +72,20 @@ class Settings:
     upload_link_s: int = field(
         default=900, metadata=_doc("seconds in which an upload in two steps has to begin")
     )
+    secret_name: str = field(
+        default="",
+        metadata=_doc(
+            "name of the secret (Secrets Manager) that webhooks are signed with; embedded: the "
+            "file `secret` in `data`"
+        ),
+    )
+    metrics_apps: str = field(
+        default="",
+        metadata=_doc(
+            "ids of apps, with commas between, that have CloudWatch metrics of their own: each "
+            "costs about 0.30 dollars a month"
+        ),
+    )
     max_deliveries: int = field(
         default=5, metadata=_doc("deliveries of one event before it becomes a dead letter")
     )
@@ -91,6 +105,27 @@ class Settings:
     export_s: int = field(
         default=86_400,
         metadata=_doc("seconds for which the file of an exported occurrence can be fetched"),
+    )
+
+    retention_days: int = field(
+        default=0,
+        metadata=_doc(
+            "days for which reports are kept, where an app's policy says nothing; 0: ever"
+        ),
+    )
+    stored_per_minute: int = field(
+        default=6_000,
+        metadata=_doc(
+            "reports of an app that are stored in a minute, where its policy says nothing; of "
+            "those above a sample is, and all are counted; 0: every report is stored"
+        ),
+    )
+    refused_above_per_minute: int = field(
+        default=0,
+        metadata=_doc(
+            "reports of an app in a minute above which more are refused (429), where its policy "
+            "says nothing; 0: none is"
+        ),
     )
 
     thresholds: str = field(

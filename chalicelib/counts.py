@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from chalicelib import clock, keys
 from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
+from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, orders_of
 from chalicelib.regressions import Regressions, reopening
 from chalicelib.storage.ports import (
@@ -66,10 +67,12 @@ class Counts:
         table: Table,
         on_folded: Callable[[str, Sequence[str]], None] | None = None,
         on_lost: Callable[[str, int], None] = lambda *_: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._table = table
         self._on_folded = on_folded
         self._on_lost = on_lost
+        self._metrics = metrics or NoMetrics()
         self._regressions = Regressions(table)
 
     def pending(self, app_id: str) -> Pending:
@@ -151,6 +154,8 @@ class Counts:
             self._table.write([*self._updates(changes), *_settled(app_id, shard, deltas, left)])
         except (ConditionFailed, Conflict):
             return False
+        if changes.regressed:
+            self._metrics.count(Metric.REGRESSED_GROUPS, changes.regressed, app_id=app_id)
         if self._on_folded is not None:
             self._on_folded(app_id, tuple(changes.stacks))
         return True
@@ -177,6 +182,7 @@ class Counts:
             and item["status"] == RESOLVED
         }
         regressions = self._regressions.among(resolved.values(), changes.rows)
+        changes.regressed = len(regressions)
         for key, span in changes.spans.items():
             current = spans.get(key)
             if span.kind == "version" and current is None:
@@ -295,6 +301,7 @@ class _Changes:
         self.stacks: dict[str, None] = {}
         self.counters: dict[Key, dict[str, int]] = {keys.totals(self._app): {"folds": 1}}
         self.spans: dict[Key, _Span] = {}
+        self.regressed = 0
         if new_groups:
             self.counters[keys.totals(self._app)]["groups"] = new_groups
 

@@ -7,6 +7,7 @@ and everything that a known crash needs is found by exact keys.
 | item | pk | sk | indexed |
 |---|---|---|---|
 | app | `app#APP` | `app` | |
+| app, what its owner decided about it | `app#APP` | `policy` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
 | group that reports were taken from | `app#APP` | `left#ID` | |
 | stack that lost reports to others | `app#APP` | `oldstack#FINGERPRINT` | |
@@ -84,6 +85,10 @@ _MAX_CLASS_BYTES = 900  # a sort key has 1,024
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
 EXPORTS = "exports/"
+DOWNLOADS = "downloads/"
+RAW = "raw/"
+KEPT = "kept/"
+SYMBOLS = "symbols/"
 
 
 def app(app_id: str) -> Key:
@@ -218,6 +223,11 @@ def stack(fingerprint: str) -> Key:
 
 def stack_in_app(fingerprint: str, app_id: str) -> Key:
     return Key(f"stack#{fingerprint}", f"app#{app_id}")
+
+
+def policy(app_id: str) -> Key:
+    """Quota, retention and alerts of an app, as far as they were decided."""
+    return Key(f"app#{app_id}", "policy")
 
 
 def rebucketing(app_id: str) -> Key:
@@ -459,12 +469,12 @@ def raw_blob(report_id: int) -> str:
     The last two hex digits come first because ids are ordered by time and S3
     spreads its load by the beginning of a key.
     """
-    return f"raw/{report_id & 0xFF:02x}/{report_id}"
+    return f"{RAW}{report_id & 0xFF:02x}/{report_id}"
 
 
 def download_blob(report_id: int, kind: str) -> str:
     """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
-    return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+    return f"{DOWNLOADS}{report_id & 0xFF:02x}/{report_id}/{kind}"
 
 
 def attachment_blob(report_id: int, number: int) -> str:
@@ -492,7 +502,7 @@ def download_blobs(report_id: int) -> tuple[str, ...]:
 
 def dump_blob(report_id: int) -> str:
     """Where the dump of a report lies that came straight to the store."""
-    return f"kept/{report_id & 0xFF:02x}/{report_id}.dmp"
+    return f"{KEPT}{report_id & 0xFF:02x}/{report_id}.dmp"
 
 
 def symbol_upload_blob(digest: str) -> str:
@@ -524,4 +534,4 @@ def report_id_of_raw_blob(blob_key: str) -> int:
 
 def symbol_blob(file_id: int, part: str) -> str:
     """Where a symbol file lies (`original`), and the caches made of it (`symbols`, `unwind`)."""
-    return f"symbols/{file_id & 0xFF:02x}/{file_id}/{part}"
+    return f"{SYMBOLS}{file_id & 0xFF:02x}/{file_id}/{part}"

@@ -11,6 +11,7 @@ from chalicelib.openapi import (
     hockeyapp,
     omaha,
     partycrasher,
+    policies,
     quincykit,
     service,
 )
@@ -19,6 +20,7 @@ from chalicelib.openapi.declared import Door
 ALL: Sequence[Door] = (
     hockeyapp.DOOR,
     alerts.DOOR,
+    policies.DOOR,
     quincykit.DOOR,
     partycrasher.DOOR,
     omaha.DOOR,
