@@ -95,7 +95,7 @@ class Batch:
     ids: IdSource
     operations: list[Operation] = field(default_factory=list)
     apps: tuple[str, ...] = ()
-    founded: dict[str, list[int]] = field(default_factory=dict)
+    new_groups: dict[str, list[int]] = field(default_factory=dict)
     """The groups that this batch opens, by app."""
     _report_at: dict[int, int] = field(default_factory=dict)
     _versions: dict[Key, int] = field(default_factory=dict)
@@ -132,7 +132,7 @@ class Batch:
             taken += 1
         batch_id = sortable(self.ids.next())
         for app_id, rows in counted.items():
-            founded = self.founded.get(app_id, [])
+            founded = self.new_groups.get(app_id, [])
             self.operations.append(
                 deltas.delta_put(
                     app_id, shard, batch_id, deltas.tally(rows), len(founded), founded=founded
@@ -199,7 +199,7 @@ class Batch:
         if group_id is None:
             group = _new_group(self.ids.next(), crash, version_id, bucket_id)
             group_id = group.group_id
-            self.founded.setdefault(app_id, []).append(group_id)
+            self.new_groups.setdefault(app_id, []).append(group_id)
             self.operations.append(Put(group.item(), if_absent=True))
             self.operations.append(Put(group.by_class()))
             self.operations.append(Put(bucket_pointer(bucket_id, app_id, group_id), if_absent=True))

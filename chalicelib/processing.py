@@ -89,8 +89,8 @@ class Processor:
         self._max_dump_bytes = max_dump_bytes
         self._land = land
         self._counts = counts or Counts(table, bucketing.count_reports)
-        self._activity = Activity(table)
         self._metrics = metrics or NoMetrics()
+        self._activity = Activity(table)
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
 
@@ -231,7 +231,7 @@ class Processor:
         self._metrics.observe(Metric.QUEUE_AGE_S, (clock.now() - oldest).total_seconds())
         for app_id, number in Counter(crash.app.app_id for crash in stored).items():
             self._metrics.count(Metric.PROCESSED, number, app_id=app_id)
-        for app_id, founded in batch.founded.items():
+        for app_id, founded in batch.new_groups.items():
             self._metrics.count(Metric.NEW_GROUPS, len(founded), app_id=app_id)
 
     def _release_claims(self, crashes: Sequence[Crash]) -> None:
