@@ -157,7 +157,7 @@ def build(
     feedback = FeedbackBook(table, blobs)
     notifications = notifications or NoQueue()
     outbox = Outbox(table, notifications, ids)
-    policies = Policies(table, default_policy(settings))
+    policies = Policies(table, default_policy(settings), accounts.forget_app)
     alerts = AlertBook(table, ids, outbox, metrics)
     webhooks = Webhooks(table, ids, settings, secret)
     groups = GroupQueries(table, counts)
@@ -196,6 +196,7 @@ def build(
             max_dump_bytes=settings.max_dump_bytes,
             land=landings.land,
             counts=counts,
+            stored_per_minute=settings.stored_per_minute,
             metrics=metrics,
         ),
         bucketing=bucketing,

@@ -98,6 +98,8 @@ class Eraser:
         for report in reports:
             if report.database_id:
                 yield keys.database_id(report.database_id)
+            if report.sample:
+                yield keys.sample(report.app_id, report.sample)
             yield from items_of(report)
             yield keys.report(report.report_id)
 
