@@ -11,11 +11,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from chalicelib import clock, keys
-from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
+from chalicelib import clock, hours, keys, recent
+from chalicelib.deltas import (
+    HourCount,
+    Pending,
+    Row,
+    delta_put,
+    hours_of,
+    new_groups_of,
+    rows_of,
+    tally_by_day,
+)
+from chalicelib.hours import Additions
+from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, Sample, orders_of
 from chalicelib.regressions import Regressions, reopening
 from chalicelib.sampling import placed, read_samples
@@ -68,21 +79,25 @@ class Counts:
         table: Table,
         on_folded: Callable[[str, Sequence[str]], None] | None = None,
         on_lost: Callable[[str, int], None] = lambda *_: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._table = table
         self._on_folded = on_folded
         self._on_lost = on_lost
+        self._metrics = metrics or NoMetrics()
         self._regressions = Regressions(table)
 
     def pending(self, app_id: str) -> Pending:
         """One query a shard; folding keeps them nearly empty."""
         rows: list[Row] = []
+        by_hour: list[HourCount] = []
         new_groups = 0
         for partition in keys.deltas_of_app(app_id):
             for delta in query_all(self._table, partition):
                 rows.extend(rows_of(delta))
+                by_hour.extend(hours_of(delta))
                 new_groups += new_groups_of(delta)
-        return Pending(tuple(rows), new_groups)
+        return Pending(tuple(rows), new_groups, tuple(by_hour))
 
     def total(self, partition: str, pending: Iterable[Row]) -> int:
         """Reports of an app or a version in all."""
@@ -139,21 +154,34 @@ class Counts:
     def fold(self, app_id: str, shard: int) -> bool:
         """Fold a batch's worth of one shard; False: nothing is there, or another is at it.
 
-        What does not fit stays behind as one new delta. Resolved groups that
-        crashed again in a newer version are opened, and a record tells of them.
+        What does not fit stays behind as one new delta, of which the hours and
+        the log know already. Resolved groups that crashed again in a newer
+        version are opened, and a record tells of them.
         """
-        deltas = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
-        if not deltas:
+        waiting = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
+        if not waiting:
             return False
-        changes = _Changes(app_id, sum(map(new_groups_of, deltas)))
-        rows = tally(row for delta in deltas for row in rows_of(delta))
+        now = clock.now()
+        deltas, by_hour = hours.as_many_as_fit(app_id, waiting, now.date())
+        log = recent.logged(app_id, shard, deltas, now)
+        changes = _Changes(app_id, sum(map(new_groups_of, deltas)), by_hour, now.date())
+        rows = tally_by_day(row for delta in deltas for row in rows_of(delta))
         samples = read_samples(self._table, app_id, {row.sample for row in rows})
-        room = MAX_BATCH_ITEMS - len(deltas) - 2  # for what is left, and for what regressed
+        # for what is left, for what regressed, and for the log
+        room = MAX_BATCH_ITEMS - len(deltas) - 3
         left = [row for row in rows if not changes.take(row, room, samples.get(row.sample))]
         try:
-            self._table.write([*self._updates(changes), *_settled(app_id, shard, deltas, left)])
+            self._table.write(
+                [
+                    *self._updates(changes),
+                    *([log] if log else ()),
+                    *_settled(app_id, shard, deltas, left),
+                ]
+            )
         except (ConditionFailed, Conflict):
             return False
+        if changes.regressed:
+            self._metrics.count(Metric.REGRESSED_GROUPS, changes.regressed, app_id=app_id)
         if self._on_folded is not None:
             self._on_folded(app_id, tuple(changes.stacks))
         return True
@@ -180,6 +208,7 @@ class Counts:
             and item["status"] == RESOLVED
         }
         regressions = self._regressions.among(resolved.values(), changes.rows)
+        changes.regressed = len(regressions)
         for key, span in changes.spans.items():
             current = spans.get(key)
             if span.kind == "version" and current is None:
@@ -190,6 +219,7 @@ class Counts:
             yield update
         for key, add in changes.counters.items():
             yield Update(key, add=add)
+        yield from hours.updates(changes.by_hour)
         yield from changes.weights()
         if regressions:
             now = clock.now()
@@ -215,7 +245,8 @@ def _settled(
         yield Delete(Key(cast(str, delta["pk"]), cast(str, delta["sk"])), must_exist=True)
     if left:
         batch, _, _ = cast(str, deltas[0]["sk"]).partition(".")
-        yield delta_put(app_id, shard, f"{batch}.{secrets.token_hex(8)}", left, 0)
+        following = f"{batch}.{secrets.token_hex(8)}"
+        yield delta_put(app_id, shard, following, left, 0, hourly=True)
 
 
 _Kind: TypeAlias = Literal["group", "version", "stack"]
@@ -309,13 +340,16 @@ def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
 class _Changes:
     """What rows change, by item."""
 
-    def __init__(self, app_id: str, new_groups: int) -> None:
+    def __init__(self, app_id: str, new_groups: int, by_hour: Additions, today: date) -> None:
         self.app_id = app_id
+        self.by_hour = by_hour
+        self._today = today
         self._app = keys.app_partition(app_id)
         self.rows: dict[int, list[Row]] = {}  # by group
         self.stacks: dict[str, None] = {}
         self.counters: dict[Key, dict[str, int]] = {keys.totals(self._app): {"folds": 1}}
         self.spans: dict[Key, _Span] = {}
+        self.regressed = 0
         self._weights: dict[Key, tuple[Sample, int]] = {}
         if new_groups:
             self.counters[keys.totals(self._app)]["groups"] = new_groups
@@ -345,7 +379,11 @@ class _Changes:
         new = sum(key not in self.counters for key in {key for key, _ in counted})
         new += sum(key not in self.spans for key, _ in spanned)
         new += sample is not None and sample.key() not in self._weights
-        if len(self.counters) + len(self.spans) + len(self._weights) + new > room:
+        hour = HourCount(row.version_id, row.first[:13], row.reports, 0)
+        if sample is not None:
+            new += sum(key not in self.by_hour for key in hours.items_of(self.app_id, hour))
+        taken = len(self.counters) + len(self.spans) + len(self._weights) + len(self.by_hour)
+        if taken + new > room:
             return False
         for key, name in counted:
             counters = self.counters.setdefault(key, {})
@@ -356,6 +394,7 @@ class _Changes:
         if sample is not None:
             _, weight = self._weights.get(sample.key(), (sample, 0))
             self._weights[sample.key()] = (sample, weight + row.reports)
+            hours.add(self.by_hour, self.app_id, hour, self._today)
         for key, kind in spanned:
             span = self.spans.get(key)
             if span is None:

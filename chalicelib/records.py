@@ -57,6 +57,7 @@ class App(_Record):
 
     `made_by` names the door that made the app for a report; None: a person did.
     `omaha_id` is what omaha-server's clients call it in `appid`, often a GUID.
+    `hourly`: all of its crashes were counted by the hour; it is not so old that some were not.
     What was decided about its quota (policies.py) stands here too, as who takes
     or processes a crash reads its app anyway; so does until when none is taken.
     """
@@ -69,6 +70,7 @@ class App(_Record):
     platform: str = "Custom"
     made_by: str | None = None
     omaha_id: str | None = None
+    hourly: bool | None = None
     stored_per_minute: int | None = None
     refused_above_per_minute: int | None = None
     refused_until: str | None = None
