@@ -25,6 +25,7 @@ from chalicelib.storage.ports import (
     query_all,
 )
 from chalicelib.storage.schema import BY_APP
+from chalicelib.unfolded import marks_of_app
 
 _CHUNK = 1000  # reports at a time: about 1 MB of items
 
@@ -67,6 +68,7 @@ class Eraser:
                 # What was committed meanwhile is counted nowhere: it goes, too.
                 if next(self._crashes.of_app(app_id), None) is None:
                     break
+            self._delete(marks_of_app(app_id))
             self._delete_exports(app_id)
             self._delete_landed(app_id)
             self._delete_alerts(app_id)

@@ -31,6 +31,7 @@ from chalicelib.payload import MINIDUMP_DOORS, Payload
 from chalicelib.records import App, DeadLetter, Deleted
 from chalicelib.storage.ports import BlobNotFound, Blobs, ConditionFailed, Delete, Put, Table
 from chalicelib.symbols.source import SymbolsAway
+from chalicelib.unfolded import Marks
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Processor:
         self._metrics = metrics or NoMetrics()
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
+        self._marks = Marks(table, self._shard)
 
     def process(self, report_ids: Iterable[int]) -> Outcome:
         begun = time.perf_counter()
@@ -203,6 +205,7 @@ class Processor:
         while waiting:
             batch = Batch(self._table, self._bucketing, self._ids)
             taken = batch.plan(waiting[:_CHUNK], self._shard)
+            self._marks.leave(batch.apps)
             try:
                 self._table.write(batch.operations)
             except ConditionFailed as failure:
