@@ -25,7 +25,6 @@ from chalicelib.storage.ports import (
     query_all,
 )
 from chalicelib.storage.schema import BY_APP
-from chalicelib.unfolded import marks_of_app
 
 _CHUNK = 1000  # reports at a time: about 1 MB of items
 
@@ -68,7 +67,6 @@ class Eraser:
                 # What was committed meanwhile is counted nowhere: it goes, too.
                 if next(self._crashes.of_app(app_id), None) is None:
                     break
-            self._delete(marks_of_app(app_id))
             self._delete_exports(app_id)
             self._delete_landed(app_id)
             self._delete_alerts(app_id)
@@ -124,10 +122,12 @@ class Eraser:
         for partition in (
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
+            *keys.recent_of_app(app_id),
             *keys.places_of_app(app_id),
             keys.regressed(app_id, "", "").pk,
         ):
             yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
+        yield keys.active(app_id)
 
     def _erase_dead_letters(self, erased: set[str]) -> None:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]

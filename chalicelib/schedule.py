@@ -19,7 +19,6 @@ from chalicelib import clock, keys
 from chalicelib.bootstrap import Services
 from chalicelib.metrics import Metric
 from chalicelib.storage.ports import ConditionFailed, Conflict, Table, Update
-from chalicelib.unfolded import fold_marked
 
 _log = logging.getLogger(__name__)
 
@@ -39,16 +38,18 @@ def _sweep_exports(services: Services) -> None:
     services.exports.sweep()
 
 
-def _fold(services: Services) -> None:
-    fold_marked(services.table, services.counts)
+def _send_what_was_left(services: Services) -> None:
+    services.outbox.sweep()
 
 
 def _measure(services: Services) -> None:
     services.metrics.gauge(Metric.QUEUE_DEPTH, services.queue.depth())
 
 
-# What is found in the counts comes after the folding.
-EVERY_MINUTE: Sequence[Job] = (Job("fold", _fold), Job("measure", _measure))
+EVERY_MINUTE: Sequence[Job] = (
+    Job("send_notifications", _send_what_was_left),
+    Job("measure", _measure),
+)
 EVERY_HOUR: Sequence[Job] = (Job("sweep_exports", _sweep_exports),)
 
 

@@ -20,11 +20,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.packaging import chalice_template, wheels
+from infra.packaging import chalice_template, sdk, wheels
 from infra.packaging.archive import write_zip
 from infra.packaging.wheels import ARCHITECTURES, Architecture, CannotPackage
 from infra.template.stack import NotAsChaliceMakesIt, merged
 
+REQUIREMENTS = ("requirements.txt", "requirements-sdk.txt")
 MAX_ZIP_BYTES = 45_000_000  # Lambda takes 50 MB in a request; ours go by S3, and start with less
 _OLDEST, _NEWEST = (3, 12), (3, 13)  # symbolic needs the former; Lambda has no later one yet
 _LARGEST_SHOWN = 8
@@ -51,8 +52,9 @@ def package(project: Path, out: Path, architecture: Architecture) -> None:
     for folder in (work, unpacked):
         shutil.rmtree(folder, ignore_errors=True)
     template, app = chalice_template.package(project, work)
-    wheels.install(project / "requirements.txt", unpacked, architecture)
+    wheels.install([project / name for name in REQUIREMENTS], unpacked, architecture)
     wheels.prune(unpacked)
+    sdk.prune(unpacked)
     for name, content in app.items():
         target = unpacked / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -35,10 +35,10 @@ def own_architecture(machine: str) -> Architecture:
     raise CannotPackage(f"Lambda has no {machine}: choose ARCH=x86_64 or ARCH=arm64")
 
 
-def install(requirements: Path, target: Path, architecture: Architecture) -> None:
+def install(requirements: Iterable[Path], target: Path, architecture: Architecture) -> None:
     """Unpack the wheels of the requirements into the folder, for Lambda's Linux.
 
-    Nothing that they depend on is added: requirements.txt names everything.
+    Nothing that they depend on is added: the files name everything.
     """
     platforms = [f"{libc}_{_MACHINES[architecture]}" for libc in _LIBC]
     command = [
@@ -46,7 +46,8 @@ def install(requirements: Path, target: Path, architecture: Architecture) -> Non
         *("--no-deps", "--no-compile", "--only-binary=:all:", "--implementation", "cp"),
         *("--python-version", f"{sys.version_info.major}.{sys.version_info.minor}"),
         *(part for platform in platforms for part in ("--platform", platform)),
-        *("--requirement", str(requirements), "--target", str(target)),
+        *(part for path in requirements for part in ("--requirement", str(path))),
+        *("--target", str(target)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip
     if done.returncode != 0:

@@ -15,7 +15,6 @@ from infra.template.topic import TOPIC
 NAMESPACE = "Crashbucket"  # of the metrics that the functions write
 _OLDEST_S = 900  # a crash is processed within seconds; after this something is stuck
 _FEW_ERRORS = 5
-_OPERATIONS = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "TransactWriteItems")
 
 
 def dimensions(values: Mapping[str, Any]) -> list[Json]:
@@ -51,23 +50,8 @@ def _of_table(metric: str) -> Json:
     return _of("AWS/DynamoDB", metric, {"TableName": TABLE.ref})
 
 
-def _sum_over_operations(metric: str, period_s: int = 300) -> Json:
-    """A metric that DynamoDB gives by operation only, of those that the service uses."""
-    parts = [
-        {
-            "Id": f"m{number}",
-            "ReturnData": False,
-            "MetricStat": {
-                "Metric": _of(
-                    "AWS/DynamoDB", metric, {"TableName": TABLE.ref, "Operation": operation}
-                ),
-                "Period": period_s,
-                "Stat": "Sum",
-            },
-        }
-        for number, operation in enumerate(_OPERATIONS)
-    ]
-    return {"Metrics": [{"Id": "all", "Expression": "SUM(METRICS())"}, *parts]}
+def _of_operation(metric: str, operation: str) -> Json:
+    return _of("AWS/DynamoDB", metric, {"TableName": TABLE.ref, "Operation": operation})
 
 
 def _alarm(
@@ -80,15 +64,15 @@ def _alarm(
     period_s: int = 300,
     periods: int = 1,
 ) -> Resource:
-    if "Metrics" not in watched:
-        by = "ExtendedStatistic" if statistic.startswith("p") else "Statistic"
-        watched = {**watched, by: statistic, "Period": period_s}
+    by = "ExtendedStatistic" if statistic.startswith("p") else "Statistic"
     return Resource(
         name,
         "AWS::CloudWatch::Alarm",
         {
             "AlarmDescription": sub(f"Crashbucket ${{AWS::StackName}}: {says}"),
             **watched,
+            by: statistic,
+            "Period": period_s,
             "EvaluationPeriods": periods,
             "DatapointsToAlarm": periods,
             "Threshold": above,
@@ -194,10 +178,17 @@ ALARMS = (
         _of_table("ReadThrottleEvents"),
         above=100,
     ),
+    # By operation, as DynamoDB counts them: what every commit and every list begins with.
     _alarm(
-        "TableErrors",
-        "DynamoDB answers with errors of its own: see AWS's health dashboard",
-        _sum_over_operations("SystemErrors"),
+        "TableWriteErrors",
+        "DynamoDB fails to write: see AWS's health dashboard",
+        _of_operation("SystemErrors", "TransactWriteItems"),
+        above=_FEW_ERRORS,
+    ),
+    _alarm(
+        "TableReadErrors",
+        "DynamoDB fails to read: see AWS's health dashboard",
+        _of_operation("SystemErrors", "Query"),
         above=_FEW_ERRORS,
     ),
     _alarm(

@@ -52,6 +52,32 @@ ALERT_WEBHOOK = Parameter(
         "ConstraintDescription": "must be empty or begin with https://",
     },
 )
+PRIVATE_WEBHOOKS = Parameter(
+    "AllowPrivateWebhooks",
+    _PEOPLE,
+    "1: webhooks may lead to private addresses, which reach more than the world does; 0: no",
+    0,
+    _NUMBER,
+    {"AllowedValues": [0, 1]},
+)
+STORED_PER_MINUTE = Parameter(
+    "StoredPerMinute",
+    _DATA,
+    "Reports of one app that are stored in a minute, unless its own policy says otherwise; of "
+    "those above a sample is, and all are counted; 0: every report is stored",
+    6000,
+    _NUMBER,
+    {"MinValue": 0},
+)
+REFUSED_ABOVE = Parameter(
+    "RefusedAbovePerMinute",
+    _DATA,
+    "Reports of one app in a minute above which more are refused (429), unless its own policy "
+    "says otherwise; 0: none is",
+    0,
+    _NUMBER,
+    {"MinValue": 0},
+)
 RATE = Parameter(
     "RequestsPerSecond",
     _API,
@@ -156,9 +182,12 @@ PROCESS_MEMORY = Parameter(
 
 PARAMETERS = (
     RETENTION_DAYS,
+    STORED_PER_MINUTE,
+    REFUSED_ABOVE,
     LOG_RETENTION_DAYS,
     ALERT_EMAIL,
     ALERT_WEBHOOK,
+    PRIVATE_WEBHOOKS,
     RATE,
     BURST,
     PARTYCRASHER_READ,

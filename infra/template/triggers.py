@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from chalicelib import deliveries
+from chalicelib.alerts import delivery
 from infra.template.cloudformation import Json, Resource
 from infra.template.functions import BURY, DETECT, NOTIFY, PROCESS, SWEEP, Function
 from infra.template.parameters import PROCESS_CONCURRENCY
 from infra.template.queues import INTAKE, INTAKE_DEAD, NOTIFICATIONS, NOTIFICATIONS_DEAD
 
-_BATCH = 25  # what one commit takes of known crashes (worker.BATCH)
 _FEWEST_AT_ONCE = 2  # what AWS takes
 
 
@@ -37,7 +38,7 @@ def _mapping(name: str, properties: Json) -> Resource:
 MAPPINGS = (
     _mapping(
         "IntakeToProcess",
-        _fed(PROCESS, INTAKE, batch=_BATCH, window_s=1, at_once=PROCESS_CONCURRENCY.ref),
+        _fed(PROCESS, INTAKE, batch=deliveries.BATCH, window_s=1, at_once=PROCESS_CONCURRENCY.ref),
     ),
     _mapping(
         "IntakeDeadLettersToBury",
@@ -45,8 +46,7 @@ MAPPINGS = (
     ),
     _mapping(
         "NotificationsToNotify",
-        # Some webhooks are slow: a small batch is done within the function's time.
-        _fed(NOTIFY, NOTIFICATIONS, batch=5, window_s=0, at_once=5),
+        _fed(NOTIFY, NOTIFICATIONS, batch=delivery.BATCH, window_s=0, at_once=5),
     ),
     _mapping(
         "NotificationsDeadLettersToBury",
