@@ -24,7 +24,6 @@ from infra.template.parameters import (
     ALERT_WEBHOOK,
     API_CONCURRENCY,
     API_MEMORY,
-    DOMAIN_NAME,
     HAS_API_CONCURRENCY,
     HAS_DOMAIN,
     HAS_PROCESS_CONCURRENCY,

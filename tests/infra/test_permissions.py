@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from chalicelib import bootstrap, clock, exports, keys
+from chalicelib import bootstrap, clock, keys
 from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 from chalicelib.downloads import MAX_INLINE_BYTES
 from chalicelib.handlers import events
-from chalicelib.payload import Attachment, Payload
+from chalicelib.payload import Payload
 from chalicelib.records import App
 from chalicelib.storage.aws.store import AwsClients, AwsStore, create_store
 from chalicelib.storage.events import object_created
