@@ -25,7 +25,7 @@ from chalicelib.handlers import (
 )
 from chalicelib.handlers.application import Application
 
-app = Application(app_name="crashbucket")
+app = Application(app_name="crashbucket", configure_logs=False)
 app.register_blueprint(service.routes)
 app.register_blueprint(description.routes)
 app.register_blueprint(hockeyapp.routes)

@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chalicelib.accounts import Accounts
 from chalicelib.alerts.attempts import Attempts
@@ -48,10 +50,14 @@ from chalicelib.storage.ports import Blobs, Queue, Table, Topic
 from chalicelib.symbol_uploads import SymbolUploads
 from chalicelib.symbols.store import Symbols
 from chalicelib.tasks import ReadAnew, announce, encode
+from chalicelib.telemetry import on_lambda
 from chalicelib.triage import Triage
 from chalicelib.uploads import Uploads
 from chalicelib.users import Users
 from chalicelib.versions import Versions
+
+if TYPE_CHECKING:
+    from chalicelib.storage.embedded.store import EmbeddedStore
 
 _LOST_GROUP_S = 10  # after which the index of reports by group has those that just came
 
@@ -244,11 +250,15 @@ def build(
     )
 
 
-def connect(settings: Settings) -> Services:
-    """The services over the store that the settings name."""
+def connect(settings: Settings, *, measuring: bool = False) -> Services:
+    """The services over the store that the settings name.
+
+    What a function on AWS does is measured; embedded, what a process does that
+    is part of a server (`measuring`).
+    """
     if settings.store == "aws":
         return _on_aws(settings)
-    return _embedded(settings)
+    return _embedded(settings, measuring)
 
 
 def _on_aws(settings: Settings) -> Services:
@@ -263,16 +273,58 @@ def _on_aws(settings: Settings) -> Services:
         notifications_dead_letters_url=settings.notifications_dead_letter_url or None,
         topic_arn=settings.topic_arn or None,
     )
-    return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
+    return build(
+        settings,
+        store.table,
+        store.blobs,
+        store.queue,
+        notifications=store.notifications,
+        topic=store.topic,
+        metrics=_metrics_of_function(settings),
+        secret=lambda: _secret_on_aws(settings.secret_name),
+    )
 
 
-def _embedded(settings: Settings) -> Services:
+def _metrics_of_function(settings: Settings) -> Metrics:
+    if not on_lambda():
+        return NoMetrics()  # a command: its output is for people
+    from chalicelib.telemetry.emf import EmfMetrics  # noqa: PLC0415 - powertools
+
+    return EmfMetrics(list(filter(None, settings.metrics_apps.split(","))))
+
+
+def _secret_on_aws(name: str) -> bytes:
+    from chalicelib.storage.aws.secret import secret  # noqa: PLC0415 - powertools and boto3
+
+    return secret(name)
+
+
+def _embedded(settings: Settings, measuring: bool) -> Services:
     from chalicelib.storage.embedded import store as embedded  # noqa: PLC0415 - not in a Lambda
+    from chalicelib.storage.embedded.signing import kept_secret  # noqa: PLC0415
 
+    folder = Path(settings.data)
     store = embedded.open_store(
         settings.data, base_url=settings.base_url, max_deliveries=settings.max_deliveries
     )
-    return build(settings, store.table, store.blobs, store.queue, notifications=store.notifications)
+    metrics = _metrics_for_prometheus(folder, store) if measuring else None
+    return build(
+        settings,
+        store.table,
+        store.blobs,
+        store.queue,
+        notifications=store.notifications,
+        metrics=metrics,
+        secret=lambda: kept_secret(folder / "secret"),
+    )
+
+
+def _metrics_for_prometheus(folder: Path, store: EmbeddedStore) -> Metrics:
+    from chalicelib.telemetry import gauges, prometheus  # noqa: PLC0415
+
+    return prometheus.PrometheusMetrics(
+        folder / prometheus.FOLDER, gauges.of_store(store.table, store.queue, store.notifications)
+    )
 
 
 _current: Services | None = None

@@ -72,6 +72,20 @@ class Settings:
     upload_link_s: int = field(
         default=900, metadata=_doc("seconds in which an upload in two steps has to begin")
     )
+    secret_name: str = field(
+        default="",
+        metadata=_doc(
+            "name of the secret (Secrets Manager) that webhooks are signed with; embedded: the "
+            "file `secret` in `data`"
+        ),
+    )
+    metrics_apps: str = field(
+        default="",
+        metadata=_doc(
+            "ids of apps, with commas between, that have CloudWatch metrics of their own: each "
+            "costs about 0.30 dollars a month"
+        ),
+    )
     max_deliveries: int = field(
         default=5, metadata=_doc("deliveries of one event before it becomes a dead letter")
     )

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         package(Path.cwd(), chosen.out.resolve(), chosen.arch)
     except (CannotPackage, NotAsChaliceMakesIt) as error:
-        print(f"make package: {error}", file=sys.stderr)  # noqa: T201
+        print(f"make package: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -67,13 +67,11 @@ def package(project: Path, out: Path, architecture: Architecture) -> None:
     }
     zip_path = out / "deployment.zip"
     write_zip(zip_path, files)
-    whole = merged(
-        template, runtime=runtime, architecture=architecture, code=f"./{zip_path.name}"
-    )
+    whole = merged(template, runtime=runtime, architecture=architecture, code=f"./{zip_path.name}")
     (out / "sam.json").write_text(json.dumps(whole, indent=1) + "\n")
     shutil.rmtree(work)
     lint(out / "sam.json")
-    print(_told(zip_path, runtime, architecture))  # noqa: T201
+    print(_told(zip_path, runtime, architecture))
     if zip_path.stat().st_size > MAX_ZIP_BYTES:
         raise CannotPackage(f"{zip_path} is above {MAX_ZIP_BYTES / 1e6:.0f} MB")
 

@@ -40,6 +40,10 @@ def encode(message: Notification) -> str:
     return json.dumps({"notify": name, **asdict(message)}, separators=(",", ":"))
 
 
+def is_notification(body: str) -> bool:
+    return body.startswith('{"notify":')
+
+
 def decode(body: str) -> Notification:
     """Raises `FormatError` for what `encode` did not write."""
     try:

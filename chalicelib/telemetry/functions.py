@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
 from chalicelib.bootstrap import services
 from chalicelib.correlation import correlated
+from chalicelib.telemetry import on_lambda
 from chalicelib.telemetry.tracing import traced
 
 T = TypeVar("T")
-
-ON_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
 def invoked(name: str, run: Callable[[], T], correlation_id: str = "") -> T:
     """What `run` gives: logged as JSON, traced, and with its metrics written."""
     with correlated(correlation_id):
-        if not ON_LAMBDA:
+        if not on_lambda():
             return run()
         _prepare()
         try:

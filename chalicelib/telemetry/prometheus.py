@@ -27,6 +27,7 @@ FOLDER = "metrics"
 _MAX_SLOTS = 1000
 _MAX_APPS = 1000  # with counters of their own; a scrape reads all of them
 _OTHERS = "others"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OF_APPS = "crashbucket_app_"
 
 _COUNTED: Mapping[Metric, str] = {
@@ -68,10 +69,21 @@ _OBSERVED: Mapping[Metric, _Observed] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """What something is at the moment of a scrape."""
+
+    name: str
+    text: str
+    now: Callable[[], float]
+
+
 class PrometheusMetrics:
     """Counts into the files of this process's slot in `folder`, which is made at need."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, gauges: Sequence[Gauge] = ()) -> None:
+        self._folder = folder
+        self._gauges = gauges
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         slot, self._lock = _free_slot(folder)
         _remove_damaged(folder, slot)
@@ -110,10 +122,34 @@ class PrometheusMetrics:
         histogram.observe(value * unit_s)
 
     def gauge(self, metric: Metric, value: float) -> None:
-        """Nothing: what something is now is asked when somebody wants to know (`Exposition`)."""
+        """Nothing: what something is now is asked when somebody wants to know."""
 
     def flush(self) -> None:
         """Nothing: it is in the files."""
+
+    def text(self, shows: Callable[[str], bool]) -> bytes:
+        """All processes' counts and the gauges, in Prometheus' text format (version 0.0.4).
+
+        Counts of single apps only of those that it `shows`.
+        """
+        from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
+
+        registry = CollectorRegistry()
+        registry.register(_Families(list(self._families(shows))))
+        return generate_latest(registry)
+
+    def _families(self, shows: Callable[[str], bool]) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
+        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+        files = [str(file) for file in sorted(self._folder.glob("*.db")) if _is_sound(file)]
+        for family in MultiProcessCollector.merge(files):  # type: ignore[no-untyped-call]
+            if family.name.startswith(_OF_APPS):
+                family.samples = [it for it in family.samples if shows(it.labels["app"])]
+            if family.samples:
+                yield family
+        for gauge in self._gauges:
+            yield GaugeMetricFamily(f"crashbucket_{gauge.name}", gauge.text, gauge.now())
 
     def _label(self, app_id: str) -> str:
         if app_id in self._apps or len(self._apps) < _MAX_APPS:
@@ -122,52 +158,16 @@ class PrometheusMetrics:
         return _OTHERS
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """What something is at the moment of a scrape."""
-
-    name: str
-    text: str
-    now: Callable[[], float]
-
-
-class Exposition:
-    """What `/metrics` answers: the sums over all processes, and the gauges."""
-
-    def __init__(self, folder: Path, gauges: Sequence[Gauge]) -> None:
-        self._folder = folder
-        self._gauges = gauges
-
-    def text(self, *, of_apps: bool) -> bytes:
-        """The text format (version 0.0.4); the counters of single apps only with `of_apps`."""
-        from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
-
-        registry = CollectorRegistry()
-        registry.register(_Families(self._families(of_apps)))
-        return generate_latest(registry)
-
-    def _families(self, of_apps: bool) -> Iterator[Any]:
-        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
-        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
-
-        files = [str(file) for file in sorted(self._folder.glob("*.db")) if _is_sound(file)]
-        for family in MultiProcessCollector.merge(files):  # type: ignore[no-untyped-call]
-            if of_apps or not family.name.startswith(_OF_APPS):
-                yield family
-        for gauge in self._gauges:
-            yield GaugeMetricFamily(f"crashbucket_{gauge.name}", gauge.text, gauge.now())
-
-
 class _Families:
     """What a registry takes for a collector."""
 
-    def __init__(self, families: Iterator[Any]) -> None:
+    def __init__(self, families: Sequence[Any]) -> None:
         self._families = families
 
     def describe(self) -> Sequence[Any]:
         return ()
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> Sequence[Any]:
         return self._families
 
 
