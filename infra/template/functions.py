@@ -24,7 +24,6 @@ from infra.template.parameters import (
     ALERT_WEBHOOK,
     API_CONCURRENCY,
     API_MEMORY,
-    DOMAIN_NAME,
     HAS_API_CONCURRENCY,
     HAS_DOMAIN,
     HAS_PROCESS_CONCURRENCY,
@@ -242,7 +241,7 @@ SWEEP = Function(
     timeout_s=900,
     statements=(
         *permissions.use_table(),
-        *permissions.use_blobs(delete=(keys.EXPORTS,)),
+        *permissions.use_blobs(read=(keys.EXPORTS,), delete=(keys.EXPORTS,)),
     ),
 )
 

@@ -19,7 +19,7 @@ from chalicelib.config import Settings
 from chalicelib.deletion import Deletion
 from chalicelib.downloads import MAX_INLINE_BYTES
 from chalicelib.handlers import events
-from chalicelib.payload import Attachment, Payload
+from chalicelib.payload import Payload
 from chalicelib.records import App
 from chalicelib.storage.aws.secret import secret as secret_on_aws
 from chalicelib.storage.aws.sns import SnsTopic
