@@ -15,13 +15,15 @@ PACKAGE_PYTHON ?= $(shell for python in python3.12 python3.13 python3 $$HOME/.py
 	$$python -c 'import sys; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { command -v $$python; break; }; done)
 PACKAGE_VENV ?= .venv-package
+DEPLOYED_VENV ?= .venv-deployed
 
 BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.serve-installed
 DEV_STAMP := $(VENV)/.dev-installed
 PACKAGE_STAMP := $(PACKAGE_VENV)/.installed
+DEPLOYED_STAMP := $(DEPLOYED_VENV)/.installed
 
-.PHONY: run test lint types bench fuzz drift contract package deploy clean
+.PHONY: run test lint types bench fuzz drift contract package deploy test-deployed test-blackbox clean
 
 run: $(SERVE_STAMP)  ## the embedded server, with a demo app
 	$(BIN)/python -m chalicelib.cli serve --demo --port $(PORT) --data $(DATA)
@@ -54,6 +56,12 @@ package: $(PACKAGE_STAMP)  ## build/: template and zip of a stack for ARCH (arm6
 deploy: $(PACKAGE_STAMP)  ## make or update the stack STACK of what is in build/ (PARAMS="Name=value ...")
 	$(PACKAGE_VENV)/bin/python -m infra.deploy $(STACK) --from build $(PARAMS)
 
+test-deployed: $(DEV_STAMP)  ## the black-box suite on a stack in an emulated AWS on this machine
+	CRASHBUCKET_TARGET=ministack $(BIN)/python -m pytest tests/blackbox
+
+test-blackbox: $(DEV_STAMP)  ## the same suite on the service at URL, with an admin's TOKEN (and its STACK or DATA)
+	CRASHBUCKET_URL="$(URL)" CRASHBUCKET_TOKEN="$(TOKEN)" $(BIN)/python -m pytest tests/blackbox
+
 clean:
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -74,4 +82,11 @@ $(PACKAGE_STAMP): requirements.txt requirements-sdk.txt requirements-package.txt
 	@test -n "$(PACKAGE_PYTHON)" || { echo "make package needs Python 3.12 or 3.13, as Lambda has: install one, or name it with PACKAGE_PYTHON="; exit 1; }
 	test -x $(PACKAGE_VENV)/bin/python || "$(PACKAGE_PYTHON)" -m venv $(PACKAGE_VENV)
 	$(PACKAGE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-package.txt
+	touch $@
+
+# The emulated AWS runs the functions under its own interpreter: that which they are packaged for.
+$(DEPLOYED_STAMP): requirements-deployed.txt
+	@test -n "$(PACKAGE_PYTHON)" || { echo "needs Python 3.12 or 3.13, as Lambda has: install one, or name it with PACKAGE_PYTHON="; exit 1; }
+	test -x $(DEPLOYED_VENV)/bin/python || "$(PACKAGE_PYTHON)" -m venv $(DEPLOYED_VENV)
+	$(DEPLOYED_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-deployed.txt
 	touch $@

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from tests.minidump_forms import Part, form
 
@@ -45,6 +46,7 @@ class Client:
     url: str
     token: str
     connect: tuple[str, int] | None = None
+    trusted: ssl.SSLContext | None = None
 
     def anonymous(self) -> Client:
         return replace(self, token="")
@@ -92,20 +94,24 @@ class Client:
         return self.send("POST", path, body, {"Content-Type": kind} | dict(headers or {}))
 
     def follow(self, link: str) -> Answer:
-        """What a link gives, without credentials, through redirects."""
+        """What a link of an answer gives, without credentials, through redirects.
+
+        A link without a host is from the root of this one, as RFC 3986 has it.
+        """
+        whole = urljoin(self.url, link)
         for _ in range(3):
-            answer = self.anonymous().send("GET", link)
+            answer = self.anonymous().send("GET", whole)
             if answer.status not in {301, 302, 303, 307}:
                 break
-            link = answer.headers["location"]
+            whole = urljoin(whole, answer.headers["location"])
         return answer
 
     def _connection(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
-        is_ours = host == urlsplit(self.url).hostname
-        if self.connect and is_ours:
+        if self.connect and host == urlsplit(self.url).hostname:
             host, port = self.connect
-        kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
-        return kind(host, port, timeout=_TIMEOUT_S)
+        if scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=self.trusted)
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
 
 
 def basic(name: str, password: str) -> dict[str, str]:

@@ -9,21 +9,26 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.blackbox import crashes, target
+from tests.blackbox import crashes, ministack, target
 from tests.blackbox.client import Client, eventually
 from tests.blackbox.target import Target
 from tests.minidump_forms import Part
-from tests.server import RunningServer
+from tests.server import ROOT, RunningServer
 
 _SHARED_APP = "crashbucket-blackbox"  # made through omaha's door where there is no command line
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """The server that CRASHBUCKET_URL names; else an embedded one of its own."""
+    """The server that CRASHBUCKET_URL names; a stack of its own in an emulated AWS, if
+    CRASHBUCKET_TARGET asks for that; else an embedded server of its own."""
     named = target.named(os.environ)
     if named is not None:
         yield named
+        return
+    if os.environ.get("CRASHBUCKET_TARGET") == "ministack":
+        with ministack.Deployed(ministack.tools(), ROOT / "build" / "deployed") as deployed:
+            yield deployed
         return
     with RunningServer(tmp_path_factory.mktemp("blackbox") / "data") as server:
         yield target.embedded(server)

@@ -17,6 +17,7 @@ from tests.blackbox.client import Client
 from tests.server import ROOT, RunningServer
 
 _COMMAND_S = 120
+PREFLIGHT = "answers to preflights"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,17 @@ class Target:
     command: Command | None
     patience_s: float
     """In which whatever is done behind an answer must have happened."""
-    has_stage: bool = False
-    """Whether it is behind API Gateway, whose own answers are not the service's."""
+    lacks: frozenset[str] = frozenset()
+    """What an emulator does not do as AWS does."""
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether API Gateway is in front, which answers by itself where no route is."""
+        return ".execute-api." in self.client.url
+
+    def needs(self, what: str) -> None:
+        if what in self.lacks:
+            pytest.skip(f"the emulated AWS has no {what}")
 
     @property
     def crashbucket(self) -> Command:
@@ -83,8 +93,9 @@ def named(environment: Mapping[str, str]) -> Target | None:
     for option, variable in (("--data", "CRASHBUCKET_DATA"), ("--stack", "CRASHBUCKET_STACK")):
         if environment.get(variable):
             command = Command((option, environment[variable]))
-    client = Client(url.rstrip("/"), token)
-    return Target(client, command, patience_s=60.0, has_stage=".execute-api." in url)
+    host, _, port = environment.get("CRASHBUCKET_CONNECT", "").rpartition(":")
+    client = Client(url.rstrip("/"), token, (host, int(port)) if host else None)
+    return Target(client, command, patience_s=60.0)
 
 
 def embedded(server: RunningServer) -> Target:
