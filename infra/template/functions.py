@@ -177,7 +177,7 @@ API = Function(
             ),
             delete=(*_REPORT_BLOBS, keys.SYMBOLS, keys.SYMBOL_UPLOADS),
         ),
-        *permissions.send_to(INTAKE),
+        *permissions.send_to(INTAKE, NOTIFICATIONS),
         *permissions.look_at(INTAKE),
         *permissions.sign_webhooks(),
     ),
@@ -207,7 +207,7 @@ BURY = Function(
     statements=(
         *permissions.use_table(),
         *permissions.use_blobs(read=(keys.RAW, keys.LANDING_PREFIX)),
-        *permissions.send_to(INTAKE),
+        *permissions.send_to(INTAKE, NOTIFICATIONS),
         *permissions.be_fed_by(INTAKE_DEAD, NOTIFICATIONS_DEAD),
     ),
 )

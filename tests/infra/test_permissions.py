@@ -13,6 +13,8 @@ from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDE
 from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
 
 from chalicelib import bootstrap, clock, keys
+from chalicelib.alerts.messages import Deliver, Tell
+from chalicelib.alerts.messages import encode as encode_notification
 from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
@@ -144,7 +146,7 @@ def worked(stack: Stack) -> Stack:
     _a_report_is_exported(stack, app, token)
     _large_parts_are_downloaded(stack, token)
     _the_queue_gives_up(stack, app)
-    _people_are_told(stack, app)
+    _people_are_told(stack, app, token)
     _time_passes(stack, app)
     return stack
 
@@ -282,18 +284,26 @@ def _the_queue_gives_up(stack: Stack, app: App) -> None:
     assert len(list(services.crashes.dead_letters())) == 3
 
 
-def _people_are_told(stack: Stack, app: App) -> None:
+def _people_are_told(stack: Stack, app: App, token: str) -> None:
     alert = Alert(
         app.app_id, AlertKind.SPIKE, "app", "key", clock.to_stored(clock.now()), "many crashes"
     )
     assert stack.store.notifications is not None
-    with stack.watch(API):
-        hook = stack.services.webhooks.create("http://127.0.0.1:9/", app_id=app.app_id)
-        assert stack.services.webhooks.secret(hook)
+    hooks = f"/api/2/apps/{app.app_id}/webhooks"
+    made = stack.ask("POST", hooks, token, b'{"url": "http://127.0.0.1:9/"}')
+    assert made.status == 201, made.text
+    stack.ask("POST", f"{hooks}/{made.json['webhook']['id']}/ping", token)
     with stack.watch(DETECT):
         assert stack.services.alerts.open(alert)
     DEFAULT_PROVIDERS["secrets"].store.clear()  # each function reads the secret by itself
     stack.deliver(NOTIFY, stack.store.notifications, _by_event(events.notify))
+    listed = stack.ask("GET", f"/api/2/apps/{app.app_id}/alerts", token).json["alerts"]
+    receiver = str(made.json["webhook"]["id"])
+    with stack.watch(BURY):
+        lost = (Deliver(app.app_id, listed[0]["id"], receiver), Tell(app.app_id, listed[0]["id"]))
+        events.bury(sqs(*map(encode_notification, lost)), Context())
+    undelivered = f"/api/2/apps/{app.app_id}/alerts/undelivered"
+    assert stack.ask("POST", f"{undelivered}/replay", token).json["replayed"] == 1
 
 
 def _time_passes(stack: Stack, app: App) -> None:
