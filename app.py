@@ -1,6 +1,7 @@
 """The Chalice app: registers the doors, nothing else."""
 
 from chalicelib.handlers import (
+    alerts,
     breakpad,
     breakpad_symbols,
     crash_details,
@@ -16,15 +17,17 @@ from chalicelib.handlers import (
     omaha,
     omaha_symbols,
     partycrasher,
+    policies,
     quincykit,
     sentry,
     service,
     symbols,
     uploads,
+    webhooks,
 )
 from chalicelib.handlers.application import Application
 
-app = Application(app_name="crashbucket")
+app = Application(app_name="crashbucket", configure_logs=False)
 app.register_blueprint(service.routes)
 app.register_blueprint(description.routes)
 app.register_blueprint(hockeyapp.routes)
@@ -35,6 +38,9 @@ app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(hockeyapp_regroup.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
+app.register_blueprint(alerts.routes)
+app.register_blueprint(webhooks.routes)
+app.register_blueprint(policies.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
 app.register_blueprint(omaha_symbols.routes)

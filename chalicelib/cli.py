@@ -11,7 +11,14 @@ from typing import Any
 
 import click
 
-from chalicelib import chosen_store, group_commands, symbol_commands, user_commands
+from chalicelib import (
+    alert_commands,
+    chosen_store,
+    group_commands,
+    policy_commands,
+    symbol_commands,
+    user_commands,
+)
 from chalicelib.access import SCOPES
 from chalicelib.accounts import PLATFORMS
 from chalicelib.errors import CrashbucketError
@@ -126,6 +133,8 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
     _answer(as_json, {"token": made, "scope": scope, "app_id": app_id}, [made])
 
 
+alert_commands.register(commands, _DATA, _JSON, _services, _answer)
+policy_commands.register(app, _DATA, _JSON, _services, _answer)
 user_commands.register(commands, _DATA, _JSON, _services, _answer)
 group_commands.register(commands, _DATA, _JSON, _services, _answer)
 symbol_commands.register(commands, _DATA, _JSON, _services, _answer)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from chalicelib import clock, keys, payload, tasks
+from chalicelib.alerts import messages as notifications
 from chalicelib.bootstrap import Services
 from chalicelib.errors import FormatError
 from chalicelib.landing import is_landing
@@ -63,6 +64,9 @@ class Deliveries:
         up; a task is tried again later."""
         if tasks.is_task(body):
             self._give_up_task(body)
+            return
+        if notifications.is_notification(body):  # one function reads both dead-letter queues
+            self._services.notifier.give_up(body)
             return
         created = created_by(body)
         for report_id in report_ids_of(created):

@@ -69,6 +69,7 @@ class Eraser:
                     break
             self._delete_exports(app_id)
             self._delete_landed(app_id)
+            self._delete_alerts(app_id)
         self._erase_dead_letters(erased)
         return True
 
@@ -121,10 +122,12 @@ class Eraser:
         for partition in (
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
+            *keys.recent_of_app(app_id),
             *keys.places_of_app(app_id),
             keys.regressed(app_id, "", "").pk,
         ):
             yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
+        yield keys.active(app_id)
 
     def _erase_dead_letters(self, erased: set[str]) -> None:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]
@@ -143,6 +146,11 @@ class Eraser:
         """What landed and is still there, and what is known of uploads and landings."""
         delete_blobs(self._blobs, self._blobs.keys(keys.landing_prefix(app_id)))
         for partition in keys.landings_of_app(app_id):
+            self._delete(map(_key, query_all(self._table, partition)))
+
+    def _delete_alerts(self, app_id: str) -> None:
+        """Its alerts, its webhooks, and how far the telling is."""
+        for partition in keys.alerts_of_app(app_id):
             self._delete(map(_key, query_all(self._table, partition)))
 
     def _delete(self, doomed: Iterable[Key]) -> None:

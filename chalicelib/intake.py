@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from chalicelib import keys, payload
+from dataclasses import replace
+
+from chalicelib import correlation, keys, payload
 from chalicelib.ids import IdSource
+from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.payload import Payload
 from chalicelib.storage.ports import BlobExists, Blobs
 
@@ -16,17 +19,19 @@ class Intake:
     not queued, and a client that has its answer can forget the crash.
     """
 
-    def __init__(self, blobs: Blobs, ids: IdSource) -> None:
+    def __init__(self, blobs: Blobs, ids: IdSource, metrics: Metrics | None = None) -> None:
         self._blobs = blobs
         self._ids = ids
+        self._metrics = metrics or NoMetrics()
 
     def receive(self, received: Payload) -> int:
         """Durable when it returns; the id under which the report will be found."""
-        data = payload.encode(received)
+        data = payload.encode(replace(received, correlation_id=correlation.current()))
         while True:
             report_id = self._ids.next()
             try:
                 self._blobs.put(keys.raw_blob(report_id), data, if_absent=True)
             except BlobExists:  # another process made the same id in the same millisecond
                 continue
+            self._metrics.count(Metric.RECEIVED, app_id=received.app_id)
             return report_id

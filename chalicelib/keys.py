@@ -7,6 +7,7 @@ and everything that a known crash needs is found by exact keys.
 | item | pk | sk | indexed |
 |---|---|---|---|
 | app | `app#APP` | `app` | |
+| app, what its owner decided about it | `app#APP` | `policy` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
 | group that reports were taken from | `app#APP` | `left#ID` | |
 | stack that lost reports to others | `app#APP` | `oldstack#FINGERPRINT` | |
@@ -48,6 +49,9 @@ and everything that a known crash needs is found by exact keys.
 | place in a module, with the function's name | `places#APP#SHARD` | `DIGEST` | |
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
+| crashes and sessions of an app or a version by hour | its pk | `hours#YYYY-MM-DD` | |
+| crashes of an app that were counted lately | `recent#APP#SHARD` | time and mark | |
+| app that had crashes or sessions lately | `active` | `APP` | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
 | app with counts to fold in a shard, since when | `unfolded#SHARD` | `APP` | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
@@ -61,6 +65,13 @@ and everything that a known crash needs is found by exact keys.
 | mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
 | place for a symbol file that is being sent | `symbolupload#DIGEST` | `upload` | |
 | dead letter | `deadletters#SHARD` | `ID` | |
+| alert | `alerts#APP` | `ID` | |
+| alert, by its key: the same one opens once | `alertkeys#APP` | key | |
+| alert that is not over | `openalerts#APP` | `ID` | |
+| message about an alert that may not be sent yet | `outbox` | `ID` | |
+| webhook (SCOPE: an app, or `all`) | `webhooks#SCOPE` | `ID` | |
+| notification of one alert for one receiver | `deliveries#APP` | `ALERT#RECEIVER` | |
+| notification that was given up | `undelivered#APP` | `ALERT#RECEIVER` | |
 | job that runs once a period, when it last did | `leases` | name | |
 """
 
@@ -72,11 +83,16 @@ from chalicelib.storage.ports import Key
 REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each index key
 DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
 DEADLETTER_SHARDS = 8
+RECENT_SHARDS = 2  # 5,000 reports/s are some 20 folds a second, each logs a few kB at most
 _MAX_CLASS_BYTES = 900  # a sort key has 1,024
 
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
 EXPORTS = "exports/"
+DOWNLOADS = "downloads/"
+RAW = "raw/"
+KEPT = "kept/"
+SYMBOLS = "symbols/"
 
 
 def app(app_id: str) -> Key:
@@ -213,6 +229,11 @@ def stack_in_app(fingerprint: str, app_id: str) -> Key:
     return Key(f"stack#{fingerprint}", f"app#{app_id}")
 
 
+def policy(app_id: str) -> Key:
+    """Quota, retention and alerts of an app, as far as they were decided."""
+    return Key(f"app#{app_id}", "policy")
+
+
 def rebucketing(app_id: str) -> Key:
     """How far putting the reports of an app anew has come."""
     return Key(f"app#{app_id}", "rebucketing")
@@ -285,6 +306,25 @@ def totals(partition: str) -> Key:
     return Key(partition, "totals")
 
 
+def hours(partition: str, day: str) -> Key:
+    """Crashes and sessions by hour of one day (`2026-11-21`) of an app or a version."""
+    return Key(partition, f"hours#{day}")
+
+
+def recent(app_id: str, shard: int, at: str, mark: str) -> Key:
+    """What one fold counted of new crashes, in the order of folding."""
+    return Key(recent_of_app(app_id)[shard % RECENT_SHARDS], f"{at}#{mark}")
+
+
+def recent_of_app(app_id: str) -> tuple[str, ...]:
+    return tuple(f"recent#{app_id}#{shard}" for shard in range(RECENT_SHARDS))
+
+
+def active(app_id: str) -> Key:
+    """Says that an app has, or is about to have, crashes that are new."""
+    return Key("active", app_id)
+
+
 def delta(app_id: str, shard: int, batch: str) -> Key:
     return Key(f"delta#{app_id}#{shard}", batch)
 
@@ -311,6 +351,42 @@ def missing(app_id: str, debug_id: str) -> Key:
 
 def deadletter(report_id: int) -> Key:
     return Key(f"deadletters#{report_id % DEADLETTER_SHARDS}", sortable(report_id))
+
+
+def alert(app_id: str, alert_id: int) -> Key:
+    return Key(f"alerts#{app_id}", sortable(alert_id))
+
+
+def alert_by_key(app_id: str, key: str) -> Key:
+    return Key(f"alertkeys#{app_id}", key)
+
+
+def open_alert(app_id: str, alert_id: int) -> Key:
+    return Key(f"openalerts#{app_id}", sortable(alert_id))
+
+
+def outbox(message_id: int) -> Key:
+    """A message that is sent as soon as what it tells of is written: about alerts, so few."""
+    return Key("outbox", sortable(message_id))
+
+
+def webhook(scope: str, webhook_id: int) -> Key:
+    """One of an app, or of all (`scope` is `all`)."""
+    return Key(f"webhooks#{scope}", sortable(webhook_id))
+
+
+def delivery(app_id: str, alert_id: int, receiver: str) -> Key:
+    return Key(f"deliveries#{app_id}", f"{sortable(alert_id)}#{receiver}")
+
+
+def undelivered(app_id: str, alert_id: int, receiver: str) -> Key:
+    return Key(f"undelivered#{app_id}", f"{sortable(alert_id)}#{receiver}")
+
+
+def alerts_of_app(app_id: str) -> tuple[str, ...]:
+    """The partitions of all that is kept of an app's alerts and of who is told."""
+    kinds = ("alerts", "alertkeys", "openalerts", "webhooks", "deliveries", "undelivered")
+    return tuple(f"{kind}#{app_id}" for kind in kinds)
 
 
 def upload(app_id: str, upload_id: str) -> Key:
@@ -416,12 +492,12 @@ def raw_blob(report_id: int) -> str:
     The last two hex digits come first because ids are ordered by time and S3
     spreads its load by the beginning of a key.
     """
-    return f"raw/{report_id & 0xFF:02x}/{report_id}"
+    return f"{RAW}{report_id & 0xFF:02x}/{report_id}"
 
 
 def download_blob(report_id: int, kind: str) -> str:
     """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
-    return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+    return f"{DOWNLOADS}{report_id & 0xFF:02x}/{report_id}/{kind}"
 
 
 def attachment_blob(report_id: int, number: int) -> str:
@@ -449,7 +525,7 @@ def download_blobs(report_id: int) -> tuple[str, ...]:
 
 def dump_blob(report_id: int) -> str:
     """Where the dump of a report lies that came straight to the store."""
-    return f"kept/{report_id & 0xFF:02x}/{report_id}.dmp"
+    return f"{KEPT}{report_id & 0xFF:02x}/{report_id}.dmp"
 
 
 def symbol_upload_blob(digest: str) -> str:
@@ -481,4 +557,4 @@ def report_id_of_raw_blob(blob_key: str) -> int:
 
 def symbol_blob(file_id: int, part: str) -> str:
     """Where a symbol file lies (`original`), and the caches made of it (`symbols`, `unwind`)."""
-    return f"symbols/{file_id & 0xFF:02x}/{file_id}/{part}"
+    return f"{SYMBOLS}{file_id & 0xFF:02x}/{file_id}/{part}"

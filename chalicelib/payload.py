@@ -67,6 +67,8 @@ class Payload:
     attachments: tuple[Attachment, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     log_key: str | None = None
+    correlation_id: str = ""
+    """The request that it came with (see correlation.py)."""
 
 
 def encode(payload: Payload) -> bytes:
@@ -88,6 +90,8 @@ def encode(payload: Payload) -> bytes:
         told["annotations"] = dict(payload.annotations)
     if payload.log_key is not None:
         told["log_key"] = payload.log_key
+    if payload.correlation_id:
+        told["correlation_id"] = payload.correlation_id
     header = json.dumps(told, separators=(",", ":")).encode()
     parts = [_PREFIX.pack(_MAGIC, len(header)), header, log, description]
     parts.extend(item.data for item in payload.attachments)
@@ -146,6 +150,7 @@ def decode(data: bytes, *, with_attachments: bool = False) -> Payload:
             attachments=tuple(attachments),
             annotations=header.get("annotations", {}),
             log_key=header.get("log_key"),
+            correlation_id=header.get("correlation_id", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"the stored payload's header is not ours: {error}") from error

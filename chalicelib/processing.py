@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib import clock, keys, payload
+from chalicelib.activity import Activity
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
 from chalicelib.claims import claim, release
 from chalicelib.commit import Batch, Crash
 from chalicelib.companions import Companions
+from chalicelib.correlation import correlated, take_up
 from chalicelib.counts import Counts
 from chalicelib.errors import CrashbucketError, FormatError
 from chalicelib.ids import IdSource
+from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.model import Report
 from chalicelib.payload import MINIDUMP_DOORS, Payload
 from chalicelib.records import App, DeadLetter, Deleted
@@ -51,6 +56,9 @@ class Outcome:
     duplicates: tuple[int, ...] = ()
 
 
+_NOTHING = Outcome()
+
+
 class Contention(CrashbucketError):
     """Other workers changed the same items again and again; deliver the event once more."""
 
@@ -70,6 +78,7 @@ class Processor:
         max_dump_bytes: int = payload.MAX_LOG_BLOB_BYTES,
         land: Callable[[str], int | None] = lambda _: None,
         counts: Counts | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._table = table
         self._blobs = blobs
@@ -80,10 +89,20 @@ class Processor:
         self._max_dump_bytes = max_dump_bytes
         self._land = land
         self._counts = counts or Counts(table, bucketing.count_reports)
+        self._metrics = metrics or NoMetrics()
+        self._activity = Activity(table)
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
 
     def process(self, report_ids: Iterable[int]) -> Outcome:
+        begun = time.perf_counter()
+        with correlated():
+            outcome = self._process(report_ids)
+        if outcome != _NOTHING:
+            self._metrics.observe(Metric.PROCESSING_MS, (time.perf_counter() - begun) * 1000)
+        return outcome
+
+    def _process(self, report_ids: Iterable[int]) -> Outcome:
         crashes: list[Crash] = []
         dead: list[int] = []
         gone: list[int] = []
@@ -104,6 +123,7 @@ class Processor:
                 self._bury(report_id, self._as_stored(report_id), str(error))
                 dead.append(report_id)
                 continue
+            take_up(received.correlation_id)
             try:
                 crashes.append(self._read(report_id, received))
             except SymbolsAway:  # the store's fault: the event comes again
@@ -113,6 +133,8 @@ class Processor:
                     _log.exception("report %s could not be read", report_id)
                 self._bury(report_id, received, _why(error))
                 dead.append(report_id)
+        # What fails from now on belongs to no crash of several.
+        take_up(crashes[0].received.correlation_id if len(crashes) == 1 else "")
         outcome = self._commit(crashes)
         self.fold(at_least=_FOLD_AT)
         return replace(outcome, dead=tuple(dead), gone=tuple(gone))
@@ -168,6 +190,7 @@ class Processor:
             door=received.door if received else None,
         )
         self._table.write([Put(letter.item())])
+        self._metrics.count(Metric.FAILED, app_id=letter.app_id)
 
     # --- committing ---
 
@@ -182,6 +205,8 @@ class Processor:
         while waiting:
             batch = Batch(self._table, self._bucketing, self._ids)
             taken = batch.plan(waiting[:_CHUNK], self._shard)
+            for app_id in batch.apps:
+                self._activity.note(app_id)
             try:
                 self._table.write(batch.operations)
             except ConditionFailed as failure:
@@ -197,8 +222,17 @@ class Processor:
             for app_id in batch.apps:
                 self._unfolded[app_id] = self._unfolded.get(app_id, 0) + 1
             stored.extend(crash.report_id for crash in waiting[:taken])
+            self._measure(waiting[:taken], batch)
             waiting = waiting[taken:]
         return Outcome(tuple(stored), tuple(already_stored), duplicates=tuple(sorted(duplicates)))
+
+    def _measure(self, stored: Sequence[Crash], batch: Batch) -> None:
+        oldest = min(crash.received.received_at for crash in stored)
+        self._metrics.observe(Metric.QUEUE_AGE_S, (clock.now() - oldest).total_seconds())
+        for app_id, number in Counter(crash.app.app_id for crash in stored).items():
+            self._metrics.count(Metric.PROCESSED, number, app_id=app_id)
+        for app_id, founded in batch.new_groups.items():
+            self._metrics.count(Metric.NEW_GROUPS, len(founded), app_id=app_id)
 
     def _release_claims(self, crashes: Sequence[Crash]) -> None:
         """Of crashes that were deleted while this worker had them."""

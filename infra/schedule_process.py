@@ -1,14 +1,16 @@
-"""What the embedded server does every minute and every hour: `python -m infra.schedule_process
-PARENT`. A process of its own, as none of it may hold up a crash."""
+"""What the embedded server does every minute and every hour, and tells people of: `python -m
+infra.schedule_process PARENT`. A process of its own, as none of it may hold up a crash."""
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
+import threading
 import time
 
 from chalicelib import bootstrap, schedule
+from chalicelib.config import Settings
+from chalicelib.telemetry.logs import log_plainly
 from infra.processes import StopSignal, end_with_parent
 
 _LOOK_EVERY_S = 0.2
@@ -18,11 +20,15 @@ _FIRST_AFTER_S = 5.0  # those who start with this process are to be up first
 
 def main(parent: int) -> None:
     """Call both schedules until SIGTERM, which also comes when the supervisor is gone."""
-    logging.basicConfig(level=logging.WARNING)
+    log_plainly()
     stop = StopSignal(signal.SIGTERM, within_s=_FINISH_WITHIN_S)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
     end_with_parent(parent, signal.SIGTERM)
-    services = bootstrap.services()
+    services = bootstrap.connect(Settings.from_environment(), measuring=True)
+    # A thread, as it waits for other people's servers.
+    threading.Thread(
+        target=services.notifier.run, args=[stop.asked], name="notify", daemon=True
+    ).start()
     due_at = time.time() + _FIRST_AFTER_S
     while not stop.asked():
         if time.time() >= due_at:

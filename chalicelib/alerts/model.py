@@ -24,7 +24,7 @@ class Alert:
     before `opened_at`, where the past lets expect `expected_milli` / 1000.
     `key` is the same for the same alert found twice (a tick that ran again), so
     that it opens once. An alert is over at `closed_at`; `acknowledged_at` keeps
-    it quiet until then.
+    it quiet until then. `alert_id` is given when it opens.
     """
 
     app_id: str
@@ -41,3 +41,12 @@ class Alert:
     acknowledged_at: str | None = None
     acknowledged_by: str | None = None
     closed_at: str | None = None
+    alert_id: int = 0
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it goes on until it is over; the others tell of a moment."""
+        return self.kind in _LASTING
+
+
+_LASTING = frozenset({AlertKind.SPIKE, AlertKind.CRASH_FREE_DROP})

@@ -7,6 +7,9 @@ from typing import Any
 
 from chalice.app import APIGateway, Chalice, Request, RestAPIEventHandler
 
+from chalicelib.correlation import HEADER
+from chalicelib.telemetry.functions import invoked
+
 
 class Application(Chalice):
     """Keeps the current request per thread, and leaves it to an answer whether it is binary.
@@ -39,7 +42,14 @@ class Application(Chalice):
         self._requests.current = request
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Answer one event of API Gateway (REST, Lambda proxy)."""
+        """Answer one event of API Gateway (REST, Lambda proxy), naming its request's id."""
+        request_id = str((event.get("requestContext") or {}).get("requestId") or "")
+        answer = invoked("api", lambda: self._answer(event, context), request_id)
+        if request_id:
+            answer.setdefault("headers", {})[HEADER] = request_id
+        return answer
+
+    def _answer(self, event: Any, context: Any) -> dict[str, Any]:
         self.lambda_context = context
         handler = RestAPIEventHandler(
             self.routes,

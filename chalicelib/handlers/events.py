@@ -8,79 +8,87 @@ that one's ARN in its place and has the functions answer for single messages
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from chalice.app import Blueprint, CloudWatchEvent, Rate, SQSEvent
+from chalice.app import BaseLambdaEvent, Blueprint, CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib import schedule
 from chalicelib.bootstrap import services
 from chalicelib.deliveries import BATCH, Deliveries
 from chalicelib.storage.ports import Message
+from chalicelib.telemetry.functions import invoked
 
+_log = logging.getLogger(__name__)
 routes = Blueprint(__name__)
 
 _WINDOW_S = 1  # to gather a batch: one commit of many reports costs less than many
 _PART_FOR_TASKS = 0.25  # of the time that a function has, after which no other task is begun
+_NOTIFICATIONS = 8  # at a time: each in a thread of its own
+
+Done = Callable[[Sequence[Message]], object]
 
 
 @routes.on_sqs_message(
     queue="IntakeQueue", batch_size=BATCH, maximum_batching_window_in_seconds=_WINDOW_S
 )
-def process(event: SQSEvent) -> dict[str, Any]:
+def process(event: SQSEvent) -> Any:
     """Process what came in: reports, dumps, tasks."""
-    waiting = {message.receipt: message for message in _messages(event)}
-
-    def done(messages: Any) -> None:
-        for message in messages:
-            del waiting[message.receipt]
-
     tasks_until = time.monotonic() + _remaining_s(event) * _PART_FOR_TASKS
-    Deliveries(services()).process(list(waiting.values()), done, tasks_until=tasks_until)
-    return _failed(waiting)
+
+    def handle(messages: Sequence[Message], done: Done) -> None:
+        Deliveries(services()).process(messages, done, tasks_until=tasks_until)
+
+    return _answered("process", event, handle)
+
+
+@routes.on_sqs_message(queue="NotificationsQueue", batch_size=_NOTIFICATIONS)
+def notify(event: SQSEvent) -> Any:
+    """Tell people of alerts."""
+
+    def handle(messages: Sequence[Message], done: Done) -> None:
+        services().notifier.process(messages, done)
+
+    return _answered("notify", event, handle)
 
 
 @routes.on_sqs_message(queue="IntakeDeadLetterQueue", batch_size=10)
-def bury(event: SQSEvent) -> dict[str, Any]:
+def bury(event: SQSEvent) -> Any:
     """Keep what the queues gave up, so that people can see and replay it."""
-    deliveries = Deliveries(services())
-    for message in _messages(event):
-        deliveries.give_up(message.body)
-    return _failed({})
 
+    def handle(messages: Sequence[Message], done: Done) -> None:
+        deliveries = Deliveries(services())
+        for message in messages:
+            try:
+                deliveries.give_up(message.body)
+            except Exception:  # comes again, until the dead-letter queue forgets it
+                _log.exception("could not be given up: %.200s", message.body)
+            else:
+                done([message])
 
-@routes.on_sqs_message(queue="NotificationsQueue", batch_size=10)
-def notify(event: SQSEvent) -> dict[str, Any]:
-    """Send what people are to be told."""
-    return _failed({message.receipt: message for message in _messages(event)})
+    return _answered("bury", event, handle)
 
 
 @routes.schedule(Rate(1, Rate.MINUTES))
 def detect(_: CloudWatchEvent) -> None:
-    schedule.every_minute(services())
+    """What is done every minute."""
+    invoked("detect", lambda: schedule.every_minute(services()))
 
 
 @routes.schedule(Rate(1, Rate.HOURS))
 def sweep(_: CloudWatchEvent) -> None:
-    schedule.every_hour(services())
+    """What is done every hour."""
+    invoked("sweep", lambda: schedule.every_hour(services()))
 
 
-def _remaining_s(event: SQSEvent) -> float:
+def _answered(name: str, event: SQSEvent, handle: Callable[..., None]) -> Any:
+    from chalicelib.handlers.batches import answered  # noqa: PLC0415 - powertools
+
+    return invoked(name, lambda: answered(event.to_dict(), handle))
+
+
+def _remaining_s(event: BaseLambdaEvent) -> float:
     context: Any = event.context
     return float(context.get_remaining_time_in_millis() / 1000)
-
-
-def _messages(event: SQSEvent) -> list[Message]:
-    """The receipt of each is its message id, by which a partial answer names it."""
-    return [
-        Message(
-            record["messageId"],
-            record["body"],
-            int(record["attributes"]["ApproximateReceiveCount"]),
-        )
-        for record in event.to_dict()["Records"]
-    ]
-
-
-def _failed(waiting: dict[str, Message]) -> dict[str, Any]:
-    return {"batchItemFailures": [{"itemIdentifier": receipt} for receipt in waiting]}

@@ -6,6 +6,7 @@ from typing import get_args
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib import hockeyapp_json
 from chalicelib.access import Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.formats import quincy_xml
@@ -119,7 +120,11 @@ def list_apps() -> Response:
     """The apps that the token opens."""
     access = services().accounts.authenticate(_incoming().token)
     access.require("read")
-    apps = [shape.app(entry) for entry in services().accounts.apps() if access.opens(entry.app_id)]
+    apps = [
+        hockeyapp_json.app(entry)
+        for entry in services().accounts.apps()
+        if access.opens(entry.app_id)
+    ]
     return json_answer({"apps": apps, "status": "success"})
 
 
@@ -143,7 +148,7 @@ def statistics(app_id: str) -> Response:
     """How many crashes each version has, the newest version first."""
     _authorised(app_id, "read")
     counted = [
-        shape.version_statistics(version, crashes)
+        hockeyapp_json.version_statistics(version, crashes)
         for version, crashes in services().groups.crashes_by_version(app_id)
     ]
     return json_answer({"app_versions": counted, "status": "success"})
@@ -152,7 +157,7 @@ def statistics(app_id: str) -> Response:
 def _versions(app_id: str) -> Response:
     request, app = _authorised(app_id, "read")
     listed = cut(services().groups.versions(app_id), shape.paging(request))
-    versions = [shape.version(entry, app) for entry in listed.entries]
+    versions = [hockeyapp_json.version(entry, app) for entry in listed.entries]
     return json_answer(shape.listing(listed, app_versions=versions))
 
 
@@ -164,7 +169,7 @@ def list_groups(app_id: str) -> Response:
     listed = services().groups.of_app(
         app_id, shape.paging(request), *_order(request), symbolicated=_symbolicated(request)
     )
-    groups = [shape.group(entry) for entry in listed.entries]
+    groups = [hockeyapp_json.group(entry) for entry in listed.entries]
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
 
@@ -177,7 +182,7 @@ def list_groups_of_version(app_id: str, version_id: str) -> Response:
     listed = services().groups.of_version(
         version, shape.paging(request), *_order(request), symbolicated=_symbolicated(request)
     )
-    groups = [shape.group(entry) for entry in listed.entries]
+    groups = [hockeyapp_json.group(entry) for entry in listed.entries]
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
 
@@ -190,8 +195,10 @@ def list_crashes(app_id: str, group_id: str) -> Response:
     request, _ = _authorised(app_id, "read")
     group = services().groups.group(app_id, shape.identifier(group_id))
     listed = services().crashes.of_group(group, shape.paging(request))
-    crashes = [shape.crash(report) for report in listed.entries]
-    return json_answer(shape.listing(listed, crash_reason=shape.group(group), crashes=crashes))
+    crashes = [hockeyapp_json.crash(report) for report in listed.entries]
+    return json_answer(
+        shape.listing(listed, crash_reason=hockeyapp_json.group(group), crashes=crashes)
+    )
 
 
 @routes.route(
@@ -206,8 +213,10 @@ def list_crashes_of_version(app_id: str, version_id: str, group_id: str) -> Resp
     listed = services().crashes.of_group_in_version(
         group.group.group_id, version.version_id, group.total, shape.paging(request)
     )
-    crashes = [shape.crash(report) for report in listed.entries]
-    return json_answer(shape.listing(listed, crash_reason=shape.group(group), crashes=crashes))
+    crashes = [hockeyapp_json.crash(report) for report in listed.entries]
+    return json_answer(
+        shape.listing(listed, crash_reason=hockeyapp_json.group(group), crashes=crashes)
+    )
 
 
 @routes.route(f"{_APP}/crashes/{{crash_id}}", methods=["GET"], content_types=ANY_TYPE, cors=True)
@@ -225,7 +234,7 @@ def get_crash(app_id: str, crash_id: str) -> Response:
     if not _is_processed(app_id, report_id):
         return json_answer({"status": "processing", "id": report_id}, 202)
     if wanted == "json":
-        return json_answer(shape.crash(services().crashes.report(report_id, app_id)))
+        return json_answer(hockeyapp_json.crash(services().crashes.report(report_id, app_id)))
     received = services().crashes.payload(report_id)
     if wanted == "log" and received.door in MINIDUMP_DOORS:
         return text_answer(as_text(services().reader.report(received), received.annotations))

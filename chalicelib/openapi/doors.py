@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.openapi import (
+    alerts,
     breakpad,
     followanalytics,
     hockeyapp,
     omaha,
     partycrasher,
+    policies,
     quincykit,
     service,
 )
@@ -17,6 +19,8 @@ from chalicelib.openapi.declared import Door
 
 ALL: Sequence[Door] = (
     hockeyapp.DOOR,
+    alerts.DOOR,
+    policies.DOOR,
     quincykit.DOOR,
     partycrasher.DOOR,
     omaha.DOOR,

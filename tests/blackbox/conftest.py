@@ -1,0 +1,103 @@
+"""The target of the suite, chosen by the environment, and what its tests share."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.blackbox import crashes, ministack, target
+from tests.blackbox.client import Client, eventually
+from tests.blackbox.target import Target
+from tests.minidump_forms import Part
+from tests.server import ROOT, RunningServer
+
+_SHARED_APP = "crashbucket-blackbox"  # made through omaha's door where there is no command line
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The server that CRASHBUCKET_URL names; a stack of its own in an emulated AWS, if
+    CRASHBUCKET_TARGET asks for that; else an embedded server of its own."""
+    named = target.named(os.environ)
+    if named is not None:
+        yield named
+        return
+    if os.environ.get("CRASHBUCKET_TARGET") == "ministack":
+        with ministack.Deployed(ministack.tools(), ROOT / "build" / "deployed") as deployed:
+            yield deployed
+        return
+    with RunningServer(tmp_path_factory.mktemp("blackbox") / "data") as server:
+        yield target.embedded(server)
+
+
+@pytest.fixture(scope="session")
+def admin(service: Target) -> Client:
+    return service.client
+
+
+@pytest.fixture(scope="session")
+def anyone(admin: Client) -> Client:
+    """A client without credentials, as SDKs are."""
+    return admin.anonymous()
+
+
+@pytest.fixture
+def word() -> str:
+    """A word that nobody sent before: the name of what crashes in a test."""
+    return f"Run{secrets.token_hex(5)}"
+
+
+@dataclass(frozen=True)
+class App:
+    app_id: str
+    number: int
+    path: str
+
+
+@pytest.fixture(scope="session")
+def app(service: Target, admin: Client) -> App:
+    """An app of this run; without a command line one that the suite's runs share."""
+    if service.command is not None:
+        name = f"Blackbox {secrets.token_hex(4)}"
+        made = service.command.run("app", "create", name, "--bundle-id", crashes.PACKAGE)
+        app_id = made["app_id"]
+    else:
+        told = [
+            Part("appid", _SHARED_APP),
+            Part("upload_file_minidump", crashes.build("First").dump, "a.dmp"),
+        ]
+        assert admin.anonymous().post_form("/service/crash_report/", told).status == 200
+        app_id = ""
+    listed = admin.get("/api/2/apps").json["apps"]
+    [found] = [
+        a
+        for a in listed
+        if app_id in (a["public_identifier"], "") and (app_id or a["title"] == _SHARED_APP)
+    ]
+    return App(found["public_identifier"], found["id"], f"/api/2/apps/{found['public_identifier']}")
+
+
+GroupOf = Callable[[str], dict[str, object]]
+
+
+@pytest.fixture
+def group_of(service: Target, admin: Client, app: App) -> GroupOf:
+    """The group whose class, method or reason has the word, once there is one."""
+
+    def find(word: str) -> dict[str, object]:
+        def look() -> dict[str, object] | None:
+            query = {"sort": "last_crash_at", "order": "desc", "per_page": "100"}
+            answer = admin.get(f"{app.path}/crash_reasons", **query)
+            assert answer.status == 200, answer.text
+            for group in answer.json["crash_reasons"]:
+                if any(word in str(group[part]) for part in ("class", "method", "reason")):
+                    return dict(group)
+            return None
+
+        return eventually(look, service.patience_s) or {}
+
+    return find

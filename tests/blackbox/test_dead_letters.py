@@ -1,0 +1,34 @@
+"""A payload that cannot be read stops nothing: it is listed with its reason, and replayed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.blackbox import crashes
+from tests.blackbox.client import Client, eventually
+from tests.blackbox.conftest import App, GroupOf
+from tests.blackbox.target import Target
+from tests.minidump_forms import DUMP, Part
+
+
+def test_a_poisoned_dump_is_a_dead_letter_and_its_neighbours_are_crashes(
+    service: Target, anyone: Client, app: App, word: str, group_of: GroupOf
+) -> None:
+    upload = f"/breakpad/{app.app_id}/upload"
+    poison = Part("upload_file_minidump", DUMP + b"nothing that this header promises", "a.dmp")
+    sound = Part("log", crashes.log(word), "crash.log")
+    dead_id = int(anyone.post_form(upload, [poison]).text)
+    assert anyone.post_form(f"{app.path}/crashes/upload", [sound]).status == 201
+    assert group_of(word)["number_of_crashes"] == 1
+    crashbucket = service.crashbucket
+
+    def listed() -> list[dict[str, Any]]:
+        letters = crashbucket.run("deadletters", "list")["dead_letters"]
+        return [letter for letter in letters if letter["report_id"] == dead_id]
+
+    [letter] = eventually(listed, service.patience_s)
+    assert (letter["app_id"], letter["door"]) == (app.app_id, "breakpad")
+    assert letter["reason"]
+    replayed = crashbucket.run("deadletters", "replay", str(dead_id), status=1)
+    assert replayed == {"replayed": 0, "dead": [dead_id]}
+    assert listed()

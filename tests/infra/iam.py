@@ -1,0 +1,133 @@
+"""What the template lets a function do, held against the requests that its code makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from infra.template.functions import Function
+
+_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+_S3_ACTIONS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket"}
+_SQS_ACTIONS = {"DeleteMessageBatch": "DeleteMessage", "SendMessageBatch": "SendMessage"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One thing that a request asks for, in IAM's words."""
+
+    action: str
+    resource: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One action on one resource (a pattern) that a function may do."""
+
+    action: str
+    resource: str
+
+    def covers(self, asked: Asked) -> bool:
+        return self.action == asked.action and fnmatchcase(asked.resource, self.resource)
+
+
+def grants(function: Function, arns: Mapping[str, str]) -> list[Grant]:
+    """All that the function may do; `arns` is what the template's references come to."""
+    return [
+        Grant(action, resource)
+        for statement in function.statements
+        for action in statement["Action"]
+        for resource in _resolved(statement["Resource"], arns)
+    ]
+
+
+def _resolved(value: Any, arns: Mapping[str, str]) -> list[str]:
+    match value:
+        case list():
+            return [resource for entry in value for resource in _resolved(entry, arns)]
+        case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:
+            return [arns[name]]
+        case {"Fn::Sub": [text, values]}:
+            inner = {name: _resolved(part, arns)[0] for name, part in values.items()}
+            return [_substituted(text, inner)]
+        case {"Fn::Sub": str(text)}:
+            return [_substituted(text, {f"{name}.Arn": arn for name, arn in arns.items()})]
+        case str():
+            return [value]
+    raise AssertionError(f"not known here: {value}")
+
+
+def _substituted(text: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]], text)
+
+
+@dataclass
+class Watch:
+    """Notes what boto3's clients are asked for while a function is at work."""
+
+    account: str
+    at_work: str | None = None
+    asked: dict[str, set[Asked]] = field(default_factory=dict)
+
+    def clients(self, *clients: Any) -> None:
+        """Look at the requests of these clients, and at the links that they sign."""
+        for client in clients:
+            client.meta.events.register("provide-client-params.*.*", self._note)
+
+    @contextmanager
+    def __call__(self, function: Function) -> Iterator[None]:
+        self.at_work = function.name
+        try:
+            yield
+        finally:
+            self.at_work = None
+
+    def note(self, *asked: Asked) -> None:
+        if self.at_work is not None:
+            self.asked.setdefault(self.at_work, set()).update(asked)
+
+    def _note(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        service = model.service_model.service_name
+        self.note(*getattr(self, f"_{service}")(model.name, params))
+
+    def _s3(self, operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
+        action = f"s3:{_S3_ACTIONS.get(operation, operation)}"
+        inside = f"/{params['Key']}" if "Key" in params else ""
+        yield Asked(action, f"arn:aws:s3:::{params['Bucket']}{inside}")
+
+    def _dynamodb(self, operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
+        if operation == "TransactWriteItems":
+            for part in params["TransactItems"]:
+                for kind, request in part.items():
+                    yield self._of_table(_TRANSACTION[kind], request["TableName"])
+        elif operation == "BatchGetItem":
+            for name in params["RequestItems"]:
+                yield self._of_table(operation, name)
+        else:
+            name = params["TableName"]
+            index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+            yield self._of_table(operation, name + index)
+
+    def _of_table(self, action: str, name: str) -> Asked:
+        arn = f"arn:aws:dynamodb:us-east-1:{self.account}:table/{name}"
+        return Asked(f"dynamodb:{action}", arn)
+
+    def _sqs(self, operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
+        queue = params["QueueUrl"].rpartition("/")[2]
+        action = f"sqs:{_SQS_ACTIONS.get(operation, operation)}"
+        yield Asked(action, f"arn:aws:sqs:us-east-1:{self.account}:{queue}")
+
+    def _sns(self, operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
+        yield Asked(f"sns:{operation}", params["TopicArn"])
+
+    def _secretsmanager(self, operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
+        yield Asked(f"secretsmanager:{operation}", params["SecretId"])
