@@ -1,6 +1,7 @@
 """The Chalice app: registers the doors, nothing else."""
 
 from chalicelib.handlers import (
+    alerts,
     breakpad,
     breakpad_symbols,
     crash_details,
@@ -22,6 +23,7 @@ from chalicelib.handlers import (
     service,
     symbols,
     uploads,
+    webhooks,
 )
 from chalicelib.handlers.application import Application
 
@@ -36,6 +38,8 @@ app.register_blueprint(hockeyapp_triage.routes)
 app.register_blueprint(hockeyapp_regroup.routes)
 app.register_blueprint(symbols.routes)
 app.register_blueprint(uploads.routes)
+app.register_blueprint(alerts.routes)
+app.register_blueprint(webhooks.routes)
 app.register_blueprint(policies.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)

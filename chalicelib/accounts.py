@@ -66,6 +66,7 @@ class Accounts:
             bundle_id=bundle_id or None,
             platform=platform,
             omaha_id=omaha_id.strip() if omaha_id else None,
+            hourly=True,
         )
         puts = [
             Put(app.item(), if_absent=True),

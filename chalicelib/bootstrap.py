@@ -314,6 +314,7 @@ def _embedded(settings: Settings, measuring: bool) -> Services:
         store.blobs,
         store.queue,
         notifications=store.notifications,
+        topic=store.topic,
         metrics=metrics,
         secret=lambda: kept_secret(folder / "secret"),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from chalicelib import (
+    alert_commands,
     chosen_store,
     group_commands,
     policy_commands,
@@ -132,6 +133,7 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
     _answer(as_json, {"token": made, "scope": scope, "app_id": app_id}, [made])
 
 
+alert_commands.register(commands, _DATA, _JSON, _services, _answer)
 policy_commands.register(app, _DATA, _JSON, _services, _answer)
 user_commands.register(commands, _DATA, _JSON, _services, _answer)
 group_commands.register(commands, _DATA, _JSON, _services, _answer)

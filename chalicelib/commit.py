@@ -95,8 +95,8 @@ class Batch:
     ids: IdSource
     operations: list[Operation] = field(default_factory=list)
     apps: tuple[str, ...] = ()
-    new_groups: dict[str, int] = field(default_factory=dict)
-    """How many this batch opens, by app."""
+    new_groups: dict[str, list[int]] = field(default_factory=dict)
+    """The groups that this batch opens, by app."""
     _report_at: dict[int, int] = field(default_factory=dict)
     _versions: dict[Key, int] = field(default_factory=dict)
     _groups: dict[Key, int] = field(default_factory=dict)
@@ -132,9 +132,11 @@ class Batch:
             taken += 1
         batch_id = sortable(self.ids.next())
         for app_id, rows in counted.items():
-            new_groups = self.new_groups.get(app_id, 0)
+            founded = self.new_groups.get(app_id, [])
             self.operations.append(
-                deltas.delta_put(app_id, shard, batch_id, deltas.tally(rows), new_groups)
+                deltas.delta_put(
+                    app_id, shard, batch_id, deltas.tally(rows), len(founded), founded=founded
+                )
             )
         self.apps = tuple(counted)
         return taken
@@ -197,7 +199,7 @@ class Batch:
         if group_id is None:
             group = _new_group(self.ids.next(), crash, version_id, bucket_id)
             group_id = group.group_id
-            self.new_groups[app_id] = self.new_groups.get(app_id, 0) + 1
+            self.new_groups.setdefault(app_id, []).append(group_id)
             self.operations.append(Put(group.item(), if_absent=True))
             self.operations.append(Put(group.by_class()))
             self.operations.append(Put(bucket_pointer(bucket_id, app_id, group_id), if_absent=True))

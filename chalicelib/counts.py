@@ -14,8 +14,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from chalicelib import clock, keys
-from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
+from chalicelib import clock, hours, keys, recent
+from chalicelib.deltas import (
+    HourCount,
+    Pending,
+    Row,
+    delta_put,
+    hours_of,
+    new_groups_of,
+    rows_of,
+    tally_by_day,
+)
 from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, orders_of
 from chalicelib.regressions import Regressions, reopening
@@ -78,12 +87,14 @@ class Counts:
     def pending(self, app_id: str) -> Pending:
         """One query a shard; folding keeps them nearly empty."""
         rows: list[Row] = []
+        by_hour: list[HourCount] = []
         new_groups = 0
         for partition in keys.deltas_of_app(app_id):
             for delta in query_all(self._table, partition):
                 rows.extend(rows_of(delta))
+                by_hour.extend(hours_of(delta))
                 new_groups += new_groups_of(delta)
-        return Pending(tuple(rows), new_groups)
+        return Pending(tuple(rows), new_groups, tuple(by_hour))
 
     def total(self, partition: str, pending: Iterable[Row]) -> int:
         """Reports of an app or a version in all."""
@@ -140,18 +151,31 @@ class Counts:
     def fold(self, app_id: str, shard: int) -> bool:
         """Fold a batch's worth of one shard; False: nothing is there, or another is at it.
 
-        What does not fit stays behind as one new delta. Resolved groups that
-        crashed again in a newer version are opened, and a record tells of them.
+        What does not fit stays behind as one new delta, of which the hours and
+        the log know already. Resolved groups that crashed again in a newer
+        version are opened, and a record tells of them.
         """
-        deltas = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
-        if not deltas:
+        waiting = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
+        if not waiting:
             return False
+        now = clock.now()
+        deltas, by_hour = hours.as_many_as_fit(app_id, waiting, now.date())
+        beside = list(hours.updates(by_hour))
+        log = recent.logged(app_id, shard, deltas, now)
         changes = _Changes(app_id, sum(map(new_groups_of, deltas)))
-        rows = tally(row for delta in deltas for row in rows_of(delta))
-        room = MAX_BATCH_ITEMS - len(deltas) - 2  # for what is left, and for what regressed
+        rows = tally_by_day(row for delta in deltas for row in rows_of(delta))
+        # for what is left, for what regressed, and for the log
+        room = MAX_BATCH_ITEMS - len(deltas) - len(beside) - 3
         left = [row for row in rows if not changes.take(row, room)]
         try:
-            self._table.write([*self._updates(changes), *_settled(app_id, shard, deltas, left)])
+            self._table.write(
+                [
+                    *self._updates(changes),
+                    *beside,
+                    *([log] if log else ()),
+                    *_settled(app_id, shard, deltas, left),
+                ]
+            )
         except (ConditionFailed, Conflict):
             return False
         if changes.regressed:
@@ -217,7 +241,8 @@ def _settled(
         yield Delete(Key(cast(str, delta["pk"]), cast(str, delta["sk"])), must_exist=True)
     if left:
         batch, _, _ = cast(str, deltas[0]["sk"]).partition(".")
-        yield delta_put(app_id, shard, f"{batch}.{secrets.token_hex(8)}", left, 0)
+        following = f"{batch}.{secrets.token_hex(8)}"
+        yield delta_put(app_id, shard, following, left, 0, hourly=True)
 
 
 _Kind: TypeAlias = Literal["group", "version", "stack"]

@@ -161,7 +161,8 @@ class Deletion:
             left_by.setdefault(report.group_id, set()).add(report.version_id)
         app_id, shard = reports[0].app_id, reports[0].report_id % keys.DELTA_SHARDS
         batch = sortable(self._ids.next())
-        operations.append(deltas.delta_put(app_id, shard, batch, deltas.tally(rows), 0))
+        counted_less = deltas.tally(rows)
+        operations.append(deltas.delta_put(app_id, shard, batch, counted_less, 0, moved=True))
         operations += (left(app_id, group_id, ids) for group_id, ids in left_by.items())
         return operations
 

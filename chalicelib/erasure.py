@@ -122,10 +122,12 @@ class Eraser:
         for partition in (
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
+            *keys.recent_of_app(app_id),
             *keys.places_of_app(app_id),
             keys.regressed(app_id, "", "").pk,
         ):
             yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
+        yield keys.active(app_id)
 
     def _erase_dead_letters(self, erased: set[str]) -> None:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]

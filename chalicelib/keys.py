@@ -49,6 +49,9 @@ and everything that a known crash needs is found by exact keys.
 | place in a module, with the function's name | `places#APP#SHARD` | `DIGEST` | |
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
+| crashes and sessions of an app or a version by hour | its pk | `hours#YYYY-MM-DD` | |
+| crashes of an app that were counted lately | `recent#APP#SHARD` | time and mark | |
+| app that had crashes or sessions lately | `active` | `APP` | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
 | app with counts to fold in a shard, since when | `unfolded#SHARD` | `APP` | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
@@ -80,6 +83,7 @@ from chalicelib.storage.ports import Key
 REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each index key
 DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
 DEADLETTER_SHARDS = 8
+RECENT_SHARDS = 2  # 5,000 reports/s are some 20 folds a second, each logs a few kB at most
 _MAX_CLASS_BYTES = 900  # a sort key has 1,024
 
 LANDING_PREFIX = "dumps/"
@@ -300,6 +304,25 @@ def days(partition: str, month: str) -> Key:
 
 def totals(partition: str) -> Key:
     return Key(partition, "totals")
+
+
+def hours(partition: str, day: str) -> Key:
+    """Crashes and sessions by hour of one day (`2026-11-21`) of an app or a version."""
+    return Key(partition, f"hours#{day}")
+
+
+def recent(app_id: str, shard: int, at: str, mark: str) -> Key:
+    """What one fold counted of new crashes, in the order of folding."""
+    return Key(recent_of_app(app_id)[shard % RECENT_SHARDS], f"{at}#{mark}")
+
+
+def recent_of_app(app_id: str) -> tuple[str, ...]:
+    return tuple(f"recent#{app_id}#{shard}" for shard in range(RECENT_SHARDS))
+
+
+def active(app_id: str) -> Key:
+    """Says that an app has, or is about to have, crashes that are new."""
+    return Key("active", app_id)
 
 
 def delta(app_id: str, shard: int, batch: str) -> Key:

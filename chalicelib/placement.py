@@ -239,7 +239,8 @@ class Placement:
             left_by.setdefault(report.group_id, set()).add(report.version_id)
         shard = astray[0][0].report_id % keys.DELTA_SHARDS
         batch = sortable(self._services.ids.next())
-        operations.append(deltas.delta_put(self._app_id, shard, batch, deltas.tally(rows), 0))
+        counted = deltas.tally(rows)
+        operations.append(deltas.delta_put(self._app_id, shard, batch, counted, 0, moved=True))
         operations += (left(self._app_id, group, versions) for group, versions in left_by.items())
         return operations
 

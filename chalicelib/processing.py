@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib import clock, keys, payload
+from chalicelib.activity import Activity
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
 from chalicelib.claims import claim, release
@@ -89,6 +90,7 @@ class Processor:
         self._land = land
         self._counts = counts or Counts(table, bucketing.count_reports)
         self._metrics = metrics or NoMetrics()
+        self._activity = Activity(table)
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
 
@@ -203,6 +205,8 @@ class Processor:
         while waiting:
             batch = Batch(self._table, self._bucketing, self._ids)
             taken = batch.plan(waiting[:_CHUNK], self._shard)
+            for app_id in batch.apps:
+                self._activity.note(app_id)
             try:
                 self._table.write(batch.operations)
             except ConditionFailed as failure:
@@ -227,8 +231,8 @@ class Processor:
         self._metrics.observe(Metric.QUEUE_AGE_S, (clock.now() - oldest).total_seconds())
         for app_id, number in Counter(crash.app.app_id for crash in stored).items():
             self._metrics.count(Metric.PROCESSED, number, app_id=app_id)
-        for app_id, number in batch.new_groups.items():
-            self._metrics.count(Metric.NEW_GROUPS, number, app_id=app_id)
+        for app_id, founded in batch.new_groups.items():
+            self._metrics.count(Metric.NEW_GROUPS, len(founded), app_id=app_id)
 
     def _release_claims(self, crashes: Sequence[Crash]) -> None:
         """Of crashes that were deleted while this worker had them."""

@@ -57,6 +57,7 @@ class App(_Record):
 
     `made_by` names the door that made the app for a report; None: a person did.
     `omaha_id` is what omaha-server's clients call it in `appid`, often a GUID.
+    `hourly`: all of its crashes were counted by the hour; it is not so old that some were not.
     """
 
     app_id: str
@@ -67,6 +68,7 @@ class App(_Record):
     platform: str = "Custom"
     made_by: str | None = None
     omaha_id: str | None = None
+    hourly: bool | None = None
 
     def item(self) -> Item:
         return _placed(keys.app(self.app_id), self.attributes())

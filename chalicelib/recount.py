@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from chalicelib import keys
+from chalicelib import clock, hours, keys
 from chalicelib.bootstrap import Services
 from chalicelib.left_groups import left_groups
 from chalicelib.records import Group, GroupVersion
@@ -32,9 +32,11 @@ class _Tally:
     """Counts by (partition, what is counted), and the first and last date of each group.
 
     `parts` are the groups that crashed in a version, as (group, version);
-    `misplaced` what stands at a wrong place in the lists of groups.
+    `misplaced` what stands at a wrong place in the lists of groups. Hours are
+    compared of the days from `hours_since` on.
     """
 
+    hours_since: str
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     spans: dict[str, tuple[str, str]] = field(default_factory=dict)
     parts: set[tuple[int, int]] = field(default_factory=set)
@@ -54,14 +56,27 @@ class _Tally:
             self.counts[keys.version_partition(version_id), "groups"] += 1
         return group, f"{group} version {version_id}"
 
+    def add_hour(self, partition: str, hour: str, crashes: int) -> None:
+        if hour >= self.hours_since:
+            self.counts[partition, f"{hour}:00"] += crashes
+
+    def add_sessions(self, partition: str, hour: str, sessions: int) -> None:
+        if hour >= self.hours_since:
+            self.counts[partition, f"{hour}:00 sessions"] += sessions
+
     def widen(self, name: str, first: str, last: str) -> None:
         known = self.spans.get(name, (first, last))
         self.spans[name] = (min(known[0], first), max(known[1], last))
 
 
 def recount_app(services: Services, app_id: str) -> Recount:
-    """Compare every total, day, version and group of an app with its reports."""
-    counted = _Tally()
+    """Compare every total, day, hour, version and group of an app with its reports.
+
+    Sessions have nothing to be counted again from: those of an app are
+    compared with those of its versions.
+    """
+    hours_since = _hours_since(services, app_id)
+    counted = _Tally(hours_since)
     groups: set[int] = set()
     reports = 0
     for report in services.crashes.of_app(app_id):
@@ -70,11 +85,32 @@ def recount_app(services: Services, app_id: str) -> Recount:
         named = counted.add(app_id, report.version_id, report.group_id, report.date[:10], 1)
         for name in named:
             counted.widen(name, report.date, report.date)
+        for partition in (keys.app_partition(app_id), keys.version_partition(report.version_id)):
+            counted.add_hour(partition, report.date[:13], 1)
     counted.counts[keys.app_partition(app_id), "groups"] = len(groups)
     unsettled = {
         keys.group_partition(note.group_id) for note in left_groups(services.table, app_id)
     }
-    return Recount(reports, tuple(_differences(_kept(services, app_id), counted, unsettled)))
+    kept = _kept(services, app_id, hours_since)
+    _count_sessions(kept, counted, app_id)
+    return Recount(reports, tuple(_differences(kept, counted, unsettled)))
+
+
+def _hours_since(services: Services, app_id: str) -> str:
+    """The first day of which all hours are there; that of an app of before hours never comes."""
+    app = services.accounts.find_app(app_id)
+    if app is None or not app.hourly:
+        return "9999"
+    return hours.surely_kept_since(clock.now().date())
+
+
+def _count_sessions(kept: _Tally, counted: _Tally, app_id: str) -> None:
+    """Those of the app as its versions have them."""
+    app = keys.app_partition(app_id)
+    for (partition, what), sessions in kept.counts.items():
+        if what.endswith(" sessions") and partition != app:
+            counted.counts[app, what] += sessions
+            counted.counts[partition, what] = sessions
 
 
 def _differences(kept: _Tally, counted: _Tally, unsettled: Collection[str]) -> list[str]:
@@ -101,9 +137,9 @@ def _covers(kept: _Tally, counted: _Tally, name: str) -> bool:
     return first <= counted_first and counted_last <= last
 
 
-def _kept(services: Services, app_id: str) -> _Tally:
+def _kept(services: Services, app_id: str, hours_since: str) -> _Tally:
     """Everything the service would answer with: what is folded and what is pending."""
-    kept = _Tally()
+    kept = _Tally(hours_since)
     app = keys.app_partition(app_id)
     versions = (keys.version_partition(v.version_id) for v in services.groups.versions(app_id))
     for partition in (app, *versions):
@@ -121,6 +157,10 @@ def _kept(services: Services, app_id: str) -> _Tally:
         for name in kept.add(app_id, row.version_id, row.group_id, row.day, row.reports):
             if row.reports > 0:
                 kept.widen(name, row.first, row.last)
+    for entry in pending.hours:
+        for partition in (app, keys.version_partition(entry.version_id)):
+            kept.add_hour(partition, entry.hour, entry.crashes)
+            kept.add_sessions(partition, entry.hour, entry.sessions)
     _leave_out_the_emptied(kept, app)
     return kept
 
@@ -154,6 +194,10 @@ def _take_counters(services: Services, kept: _Tally, partition: str) -> None:
             for name, count in item.items():
                 if name[:1] == "d" and name[1:].isdigit():
                     kept.counts[partition, f"{sk[5:]}-{name[1:]}"] += cast(int, count)
+        elif sk.startswith("hours#"):
+            for hour, total in hours.of_item(item):
+                kept.add_hour(partition, hour, total.crashes)
+                kept.add_sessions(partition, hour, total.sessions)
         elif sk.startswith("version#"):
             part = GroupVersion.from_item(item)
             kept.parts.add((part.group_id, part.version_id))

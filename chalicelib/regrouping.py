@@ -294,7 +294,7 @@ class Regrouping:
     def _delta_of(self, stored: StoredReport, rows: list[deltas.Row], new_groups: int = 0) -> Put:
         shard = stored.report_id % keys.DELTA_SHARDS
         batch = sortable(self._services.ids.next())
-        return deltas.delta_put(self._app_id, shard, batch, rows, new_groups)
+        return deltas.delta_put(self._app_id, shard, batch, rows, new_groups, moved=True)
 
     def _is_counted(self, fingerprint: str) -> bool:
         if fingerprint not in self._counted:

@@ -37,7 +37,11 @@ def _sweep_exports(services: Services) -> None:
     services.exports.sweep()
 
 
-EVERY_MINUTE: Sequence[Job] = ()
+def _send_what_was_left(services: Services) -> None:
+    services.outbox.sweep()
+
+
+EVERY_MINUTE: Sequence[Job] = (Job("send_notifications", _send_what_was_left),)
 EVERY_HOUR: Sequence[Job] = (Job("sweep_exports", _sweep_exports),)
 
 

@@ -20,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("stack")
     parser.add_argument("parameters", nargs="*", metavar="Parameter=value")
     parser.add_argument("--from", dest="folder", type=Path, default=Path("build"))
-    parser.add_argument("--artifacts", metavar="BUCKET", help="a bucket of yours for template and zip")
+    parser.add_argument(
+        "--artifacts", metavar="BUCKET", help="a bucket of yours for template and zip"
+    )
     parser.add_argument("--endpoint-url", help="another endpoint than AWS's own")
     chosen = parser.parse_intermixed_args(arguments)
     if chosen.endpoint_url:

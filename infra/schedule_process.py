@@ -1,10 +1,11 @@
-"""What the embedded server does every minute and every hour: `python -m infra.schedule_process
-PARENT`. A process of its own, as none of it may hold up a crash."""
+"""What the embedded server does every minute and every hour, and tells people of: `python -m
+infra.schedule_process PARENT`. A process of its own, as none of it may hold up a crash."""
 
 from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 
 from chalicelib import bootstrap, schedule
@@ -24,6 +25,10 @@ def main(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
     end_with_parent(parent, signal.SIGTERM)
     services = bootstrap.connect(Settings.from_environment(), measuring=True)
+    # A thread, as it waits for other people's servers.
+    threading.Thread(
+        target=services.notifier.run, args=[stop.asked], name="notify", daemon=True
+    ).start()
     due_at = time.time() + _FIRST_AFTER_S
     while not stop.asked():
         if time.time() >= due_at:

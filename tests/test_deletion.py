@@ -108,8 +108,8 @@ def everything(store: EmbeddedStore) -> dict[str, str]:
 
 def naming(kept: dict[str, str], identifier: int) -> list[str]:
     """What names a report or a group, but for what bucketing knows of a stack: the id of the
-    report that brought it names its bucket."""
-    knowledge = ("members#", "content#", *(f"stack#{key}" for key in _stacks(kept)))
+    report that brought it names its bucket. The log of what was folded goes after two days."""
+    knowledge = ("members#", "content#", "recent#", *(f"stack#{key}" for key in _stacks(kept)))
     return [
         key
         for key, item in kept.items()

@@ -41,6 +41,7 @@ def encode(message: Notification) -> str:
 
 
 def is_notification(body: str) -> bool:
+    """Whether a message is one of these rather than one of the intake queue."""
     return body.startswith('{"notify":')
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import cast
 
 from chalicelib import clock, keys
-from chalicelib.ids import IdSource, made_at
+from chalicelib.ids import IdSource
 from chalicelib.storage.ports import Delete, Key, Put, Queue, Table, query_all
 
 _LEFT_BEHIND = timedelta(seconds=60)  # nobody who is alive takes as long from a write to a send
@@ -24,10 +24,11 @@ class Waiting:
 
     key: Key
     body: str
+    at: str
 
     def put(self) -> Put:
         """What makes it part of the batch."""
-        return Put({"pk": self.key.pk, "sk": self.key.sk, "body": self.body})
+        return Put({"pk": self.key.pk, "sk": self.key.sk, "body": self.body, "at": self.at})
 
 
 class Outbox:
@@ -39,9 +40,9 @@ class Outbox:
         self._ids = ids
 
     def message(self, body: str) -> Waiting:
-        # Two processes may make one id at the same moment: the app and alert tell them apart.
+        # Two processes may make one id at the same moment: what is said tells them apart.
         key = keys.outbox(self._ids.next())
-        return Waiting(Key(key.pk, f"{key.sk}#{body}"), body)
+        return Waiting(Key(key.pk, f"{key.sk}#{body}"), body, clock.to_stored(clock.now()))
 
     def send(self, waiting: Waiting) -> None:
         """Once its batch is written. A message that is sent twice does no harm."""
@@ -50,10 +51,16 @@ class Outbox:
 
     def sweep(self) -> int:
         """Send what was left behind; how many messages that were."""
-        sent = 0
-        for item in list(query_all(self._table, keys.outbox(0).pk)):
-            key = Key(cast(str, item["pk"]), cast(str, item["sk"]))
-            if made_at(int(key.sk.partition("#")[0])) < clock.now() - _LEFT_BEHIND:
-                self.send(Waiting(key, cast(str, item["body"])))
-                sent += 1
-        return sent
+        before = clock.to_stored(clock.now() - _LEFT_BEHIND)
+        left = [
+            Waiting(
+                Key(cast(str, item["pk"]), cast(str, item["sk"])),
+                cast(str, item["body"]),
+                cast(str, item["at"]),
+            )
+            for item in query_all(self._table, keys.outbox(0).pk)
+        ]
+        behind = [waiting for waiting in left if waiting.at < before]
+        for waiting in behind:
+            self.send(waiting)
+        return len(behind)

@@ -86,8 +86,12 @@ def _ended_after(seconds: float, connected: socket.socket) -> Iterator[socket.so
         connected.settimeout(seconds)
         timer.start()
         yield connected
+        if over.is_set():  # what was cut off may look like an answer
+            raise TimeoutError
     except (OSError, HTTPException, ValueError) as error:
-        raise TimeoutError if over.is_set() else error from error
+        if over.is_set():
+            raise TimeoutError from error
+        raise
     finally:
         timer.cancel()
         timer.join()  # before the number of the handle is another file's
@@ -108,10 +112,10 @@ def _answered(spoken: socket.socket, place: Place, body: bytes, headers: Mapping
     try:
         told = {"Host": place.authority, "Connection": "close", **headers}
         connection.request("POST", place.target, body, told)
-        answer = connection.getresponse()
-        if 200 <= answer.status < 300:
-            return answer.status
-        said = answer.read(_MAX_ANSWER_BYTES).decode("utf-8", "replace")
+        with connection.getresponse() as answer:
+            if 200 <= answer.status < 300:
+                return answer.status
+            said = answer.read(_MAX_ANSWER_BYTES).decode("utf-8", "replace")
         shown = " ".join(said.split())[:_SHOWN_CHARS]
         raise NotPosted(f"answered {answer.status}: {shown}".rstrip(": "), answer.status)
     finally:

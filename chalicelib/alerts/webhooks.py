@@ -143,6 +143,11 @@ class Webhooks:
                 return Webhook.from_item(item)
         return None
 
+    def known(self, app_id: str | None, webhook_id: int) -> Webhook:
+        """As `webhook`, and that of the setting. Raises `NotFound`."""
+        of_setting = self._of_setting() if webhook_id == OF_SETTING else None
+        return of_setting or self.webhook(app_id, webhook_id)
+
     def webhook(self, app_id: str | None, webhook_id: int) -> Webhook:
         """One of the app alone, or of every app. Raises `NotFound`."""
         scope = EVERY_APP if app_id is None else app_id
@@ -172,7 +177,7 @@ class Webhooks:
             failure=None,
             switched_off=None if active is not None else webhook.switched_off,
         )
-        self._check(changed.url, changed.kinds)
+        self._check(url, changed.kinds)
         self._update(changed, ("url", "kinds", "active", *_MARKS))
         return self.webhook(changed.app_id, changed.webhook_id)
 
@@ -216,10 +221,11 @@ class Webhooks:
         url = self._settings.alert_webhook
         return Webhook(OF_SETTING, url, "2020-01-01T00:00:00.000000Z") if url else None
 
-    def _check(self, url: str, kinds: Sequence[str]) -> None:
+    def _check(self, url: str | None, kinds: Sequence[str]) -> None:
         wrong: dict[str, list[str]] = {}
         try:
-            addresses.check(url, allow_private=bool(self._settings.allow_private_webhooks))
+            if url is not None:
+                addresses.check(url, allow_private=bool(self._settings.allow_private_webhooks))
         except addresses.WrongAddress as error:
             wrong["url"] = [str(error)]
         if not kinds or any(kind not in KINDS for kind in kinds):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.openapi import (
+    alerts,
     breakpad,
     followanalytics,
     hockeyapp,
@@ -18,6 +19,7 @@ from chalicelib.openapi.declared import Door
 
 ALL: Sequence[Door] = (
     hockeyapp.DOOR,
+    alerts.DOOR,
     policies.DOOR,
     quincykit.DOOR,
     partycrasher.DOOR,

@@ -95,7 +95,7 @@ _PER_PAGE = Parameter(
     "Entries of a page",
     {"type": "integer", "enum": list(PER_PAGE_CHOICES), "default": PER_PAGE_CHOICES[0]},
 )
-_PAGES = (_PAGE, _PER_PAGE)
+PAGES = (_PAGE, _PER_PAGE)
 _SORTS = get_args(Sort)
 _ORDER = (
     Parameter(
@@ -231,11 +231,11 @@ _ACCEPTED = Answer(
     PLIST_EXAMPLE,
 )
 _WAITS = json("It waits to be processed", ref("CrashWaits"))
-_LISTED_GROUPS = read("A page of groups, with exact totals", ref("CrashReasons"), *_PAGES, *_ORDER)
-_LISTED_CRASHES = read("The group and a page of its crashes", ref("Crashes"), *_PAGES)
-_FOUND_OF_USER = read("A page of crashes", ref("FoundCrashes"), _USER, *_PAGES)
-_FOUND_CRASHES = read("A page of crashes", ref("FoundCrashes"), _CRASH_QUERY, *_PAGES)
-_FOUND_GROUPS = read("A page of groups", ref("CrashReasons"), _GROUP_QUERY, *_PAGES)
+_LISTED_GROUPS = read("A page of groups, with exact totals", ref("CrashReasons"), *PAGES, *_ORDER)
+_LISTED_CRASHES = read("The group and a page of its crashes", ref("Crashes"), *PAGES)
+_FOUND_OF_USER = read("A page of crashes", ref("FoundCrashes"), _USER, *PAGES)
+_FOUND_CRASHES = read("A page of crashes", ref("FoundCrashes"), _CRASH_QUERY, *PAGES)
+_FOUND_GROUPS = read("A page of groups", ref("CrashReasons"), _GROUP_QUERY, *PAGES)
 _COUNTED = read("Crashes by day", ref("Histogram"), *_DAYS)
 _VERSION_MADE = "The version that the symbols are of"
 
@@ -260,8 +260,8 @@ DOOR = Door(
             NOBODY,
         ),
         "hockeyapp.list_apps": read("The apps", ref("Apps")),
-        "hockeyapp.recent_versions": read("A page of versions", ref("Versions"), *_PAGES),
-        "hockeyapp.list_versions": read("A page of versions", ref("Versions"), *_PAGES),
+        "hockeyapp.recent_versions": read("A page of versions", ref("Versions"), *PAGES),
+        "hockeyapp.list_versions": read("A page of versions", ref("Versions"), *PAGES),
         "hockeyapp.list_groups": _LISTED_GROUPS,
         "hockeyapp.list_groups_of_version": _LISTED_GROUPS,
         "hockeyapp.list_crashes": _LISTED_CRASHES,
@@ -323,10 +323,8 @@ DOOR = Door(
         "symbols.upload_symbols": uploaded(
             "What each of the files is", ref("AddedSymbolFiles"), _SYMBOLS
         ),
-        "symbols.list_symbols": read("A page of symbol files", ref("SymbolFiles"), *_PAGES),
-        "symbols.list_missing_symbols": read(
-            "A page of builds", ref("MissingSymbolsList"), *_PAGES
-        ),
+        "symbols.list_symbols": read("A page of symbol files", ref("SymbolFiles"), *PAGES),
+        "symbols.list_missing_symbols": read("A page of builds", ref("MissingSymbolsList"), *PAGES),
         "symbols.get_symbols": read("The file", ref("LinkedSymbolFile")),
         "symbols.delete_symbols": changed("It is gone", ref("Done")),
         "symbols.upload_version": uploaded(

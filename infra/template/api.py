@@ -107,9 +107,7 @@ def settings() -> Json:
     }
 
 
-def _own_answer(
-    status: int | None, message: str, headers: dict[str, str] | None = None
-) -> Json:
+def _own_answer(status: int | None, message: str, headers: dict[str, str] | None = None) -> Json:
     """An answer of API Gateway itself, of the shape that the embedded server gives."""
     answer: Json = {
         "responseTemplates": {"application/json": json.dumps({"message": message})},
@@ -158,7 +156,11 @@ DOMAIN = Resource(
 _AT_ROOT = Resource(
     "DomainMapping",
     "AWS::ApiGateway::BasePathMapping",
-    {"DomainName": DOMAIN.ref, "RestApiId": {"Ref": REST_API}, "Stage": {"Ref": f"{REST_API}.Stage"}},
+    {
+        "DomainName": DOMAIN.ref,
+        "RestApiId": {"Ref": REST_API},
+        "Stage": {"Ref": f"{REST_API}.Stage"},
+    },
     condition=HAS_DOMAIN,
 )
 _RECORD = Resource(

@@ -47,7 +47,15 @@ def _queues(metric: str) -> list[list[Any]]:
 
 
 def _api(metric: str, stat: str = "Sum") -> list[Any]:
-    return ["AWS/ApiGateway", metric, "ApiName", "${AWS::StackName}", "Stage", STAGE, {"stat": stat}]
+    return [
+        "AWS/ApiGateway",
+        metric,
+        "ApiName",
+        "${AWS::StackName}",
+        "Stage",
+        STAGE,
+        {"stat": stat},
+    ]
 
 
 def _table(metric: str) -> list[Any]:
@@ -57,19 +65,34 @@ def _table(metric: str) -> list[Any]:
 _WIDGETS: tuple[tuple[str, _LINES], ...] = (
     ("Crashes", _own(Metric.RECEIVED, Metric.PROCESSED, Metric.REFUSED, Metric.SAMPLED_OUT)),
     ("Given up", _own(Metric.FAILED, Metric.TASKS_FAILED, Metric.UNDELIVERED)),
-    ("New and regressed groups, alerts", _own(Metric.NEW_GROUPS, Metric.REGRESSED_GROUPS, Metric.ALERTS)),
-    ("Milliseconds of a batch", [*_own(Metric.PROCESSING_MS, stat="p50"), *_own(Metric.PROCESSING_MS, stat="p99")]),
-    ("Seconds from receipt to processing", [*_own(Metric.QUEUE_AGE_S, stat="p50"), *_own(Metric.QUEUE_AGE_S, stat="p99")]),
+    (
+        "New and regressed groups, alerts",
+        _own(Metric.NEW_GROUPS, Metric.REGRESSED_GROUPS, Metric.ALERTS),
+    ),
+    (
+        "Milliseconds of a batch",
+        [*_own(Metric.PROCESSING_MS, stat="p50"), *_own(Metric.PROCESSING_MS, stat="p99")],
+    ),
+    (
+        "Seconds from receipt to processing",
+        [*_own(Metric.QUEUE_AGE_S, stat="p50"), *_own(Metric.QUEUE_AGE_S, stat="p99")],
+    ),
     ("Messages waiting", _queues("ApproximateNumberOfMessagesVisible")),
     ("Requests", [_api("Count"), _api("4XXError"), _api("5XXError")]),
     ("Milliseconds of a request", [_api("Latency", "p50"), _api("Latency", "p99")]),
     ("Oldest message, seconds", _queues("ApproximateAgeOfOldestMessage")),
     ("Errors of functions", _functions("Errors")),
     ("Concurrent executions", _functions("ConcurrentExecutions", "Maximum")),
-    ("Throttled", [*_functions("Throttles"), _table("WriteThrottleEvents"), _table("ReadThrottleEvents")]),
+    (
+        "Throttled",
+        [*_functions("Throttles"), _table("WriteThrottleEvents"), _table("ReadThrottleEvents")],
+    ),
     ("Cost: milliseconds of functions", _functions("Duration")),
     ("Cost: invocations", _functions("Invocations")),
-    ("Cost: table units", [_table("ConsumedWriteCapacityUnits"), _table("ConsumedReadCapacityUnits")]),
+    (
+        "Cost: table units",
+        [_table("ConsumedWriteCapacityUnits"), _table("ConsumedReadCapacityUnits")],
+    ),
 )
 
 
@@ -89,7 +112,12 @@ def _body() -> str:
         widgets.append(
             {
                 "type": "metric",
-                **{"x": column * _WIDTH, "y": 4 + row * _HEIGHT, "width": _WIDTH, "height": _HEIGHT},
+                **{
+                    "x": column * _WIDTH,
+                    "y": 4 + row * _HEIGHT,
+                    "width": _WIDTH,
+                    "height": _HEIGHT,
+                },
                 "properties": {
                     "title": title,
                     "region": _REGION,

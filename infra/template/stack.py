@@ -62,7 +62,9 @@ def merged(chalice: Json, *, runtime: str, architecture: str, code: str) -> Json
         if resource["Type"] == "AWS::Serverless::Function" and name not in handlers
     )
     if unknown:
-        raise NotAsChaliceMakesIt(f"functions/{unknown[0]}: it is not in infra/template/functions.py")
+        raise NotAsChaliceMakesIt(
+            f"functions/{unknown[0]}: it is not in infra/template/functions.py"
+        )
     for function in FUNCTIONS:
         handlers[function.name]["Properties"] = {
             "Handler": handlers[function.name]["Properties"]["Handler"],

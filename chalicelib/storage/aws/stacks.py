@@ -134,7 +134,9 @@ class Stacks:
     ) -> Deployed:
         present = self._described(stack)
         if present is not None and present["StackStatus"] in _STUCK:
-            told = f"stack {stack} is {present['StackStatus']}, the end of a failed first deployment"
+            told = (
+                f"stack {stack} is {present['StackStatus']}, the end of a failed first deployment"
+            )
             raise DeploymentFailed(f"{told}: delete it, then deploy again")
         is_new = present is None or present["StackStatus"] == "REVIEW_IN_PROGRESS"
         had = {entry["ParameterKey"] for entry in (present or {}).get("Parameters", ())}

@@ -105,8 +105,8 @@ def create_store(
     """Make the table, the bucket, the queues and their dead letters, all called `name`."""
     used = clients or create_clients()
     create_table(used.dynamodb, name)
-    queue_url, dead_letters_url = _create_queue(used.sqs, name, max_deliveries)
-    notifications = _create_queue(used.sqs, f"{name}-notifications", max_deliveries)
+    queue_url, dead_letters_url = create_queue(used.sqs, name, max_deliveries)
+    notifications = create_queue(used.sqs, f"{name}-notifications", max_deliveries)
     create_bucket(used, name, _queue_arn(used.sqs, queue_url), queue_url, notified_prefixes)
     return open_store(
         table=name,
@@ -196,8 +196,8 @@ def create_bucket(
     )
 
 
-def _create_queue(client: SQSClient, name: str, max_deliveries: int) -> tuple[str, str]:
-    """The URLs of a queue and of its dead-letter queue."""
+def create_queue(client: SQSClient, name: str, max_deliveries: int) -> tuple[str, str]:
+    """A queue with its dead-letter queue; the URLs of both."""
     dead_letters_url = client.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     redrive = {
         "deadLetterTargetArn": _queue_arn(client, dead_letters_url),
