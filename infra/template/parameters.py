@@ -116,6 +116,21 @@ ACCESS_LOG = Parameter(
     "on",
     limits={"AllowedValues": ["on", "off"]},
 )
+AUTO_CREATE_APPS = Parameter(
+    "AutoCreateApps",
+    _API,
+    "1: a crash that names an unknown appid makes an app, as omaha-server did; 0: it is refused",
+    1,
+    _NUMBER,
+    {"AllowedValues": [0, 1]},
+)
+METRICS_APPS = Parameter(
+    "MetricsApps",
+    _API,
+    "Ids of apps, with commas between, whose crashes are counted in CloudWatch by themselves too "
+    "(0.30 dollars a month for each metric that has values)",
+    "",
+)
 DOMAIN_NAME = Parameter(
     "DomainName",
     _DOMAIN,
@@ -192,6 +207,8 @@ PARAMETERS = (
     BURST,
     PARTYCRASHER_READ,
     ALLOWED_ORIGIN,
+    AUTO_CREATE_APPS,
+    METRICS_APPS,
     ACCESS_LOG,
     DOMAIN_NAME,
     CERTIFICATE_ARN,
