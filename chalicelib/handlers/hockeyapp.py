@@ -215,7 +215,7 @@ def list_crashes_of_version(app_id: str, version_id: str, group_id: str) -> Resp
     version = services().groups.version(app_id, shape.identifier(version_id))
     group = services().groups.group_in_version(version, shape.identifier(group_id))
     listed = services().crashes.of_group_in_version(
-        group.group.group_id, version.version_id, group.total, shape.paging(request)
+        group.group.group_id, version.version_id, group.kept, shape.paging(request)
     )
     crashes = [hockeyapp_json.crash(report) for report in listed.entries]
     return json_answer(

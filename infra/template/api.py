@@ -7,7 +7,6 @@ import json
 from infra.template.cloudformation import NO_VALUE, Json, Resource, either, sub
 from infra.template.functions import STAGE
 from infra.template.parameters import (
-    ACCESS_LOG,
     BURST,
     CERTIFICATE_ARN,
     DOMAIN_NAME,

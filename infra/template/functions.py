@@ -24,7 +24,6 @@ from infra.template.parameters import (
     ALERT_WEBHOOK,
     API_CONCURRENCY,
     API_MEMORY,
-    DOMAIN_NAME,
     HAS_API_CONCURRENCY,
     HAS_DOMAIN,
     HAS_PROCESS_CONCURRENCY,
@@ -176,7 +175,7 @@ API = Function(
                 *(keys.RAW, keys.DOWNLOADS, keys.LANDING_PREFIX),
                 *(keys.SYMBOLS, keys.SYMBOL_UPLOADS),
             ),
-            delete=(*_REPORT_BLOBS, keys.LANDING_PREFIX, keys.SYMBOLS, keys.SYMBOL_UPLOADS),
+            delete=(*_REPORT_BLOBS, keys.SYMBOLS, keys.SYMBOL_UPLOADS),
         ),
         *permissions.send_to(INTAKE, NOTIFICATIONS),
         *permissions.look_at(INTAKE),
@@ -192,11 +191,11 @@ PROCESS = Function(
     statements=(
         *permissions.use_table(),
         *permissions.use_blobs(
-            read=(keys.RAW, keys.KEPT, keys.LANDING_PREFIX, keys.SYMBOLS, keys.EXPORTS),
+            read=(keys.RAW, keys.KEPT, keys.LANDING_PREFIX, keys.SYMBOLS),
             write=(keys.RAW, keys.KEPT, keys.EXPORTS),
             delete=(*_REPORT_BLOBS, keys.LANDING_PREFIX),
         ),
-        *permissions.send_to(INTAKE, NOTIFICATIONS),
+        *permissions.send_to(INTAKE),
         *permissions.be_fed_by(INTAKE),
     ),
 )
@@ -207,9 +206,7 @@ BURY = Function(
     timeout_s=PROCESS_TIMEOUT_S,
     statements=(
         *permissions.use_table(),
-        *permissions.use_blobs(
-            read=(keys.RAW, keys.LANDING_PREFIX, keys.EXPORTS), delete=(keys.EXPORTS,)
-        ),
+        *permissions.use_blobs(read=(keys.RAW, keys.LANDING_PREFIX)),
         *permissions.send_to(INTAKE, NOTIFICATIONS),
         *permissions.be_fed_by(INTAKE_DEAD, NOTIFICATIONS_DEAD),
     ),
@@ -234,8 +231,7 @@ DETECT = Function(
     timeout_s=55,  # the next one starts a minute after it
     statements=(
         *permissions.use_table(),
-        *permissions.send_to(INTAKE, NOTIFICATIONS),
-        *permissions.look_at(INTAKE, INTAKE_DEAD, NOTIFICATIONS, NOTIFICATIONS_DEAD),
+        *permissions.send_to(NOTIFICATIONS),
     ),
 )
 SWEEP = Function(
@@ -245,10 +241,7 @@ SWEEP = Function(
     timeout_s=900,
     statements=(
         *permissions.use_table(),
-        *permissions.use_blobs(
-            read=(keys.RAW,), delete=(*_REPORT_BLOBS, keys.LANDING_PREFIX, keys.SYMBOL_UPLOADS)
-        ),
-        *permissions.send_to(INTAKE, NOTIFICATIONS),
+        *permissions.use_blobs(read=(keys.EXPORTS,), delete=(keys.EXPORTS,)),
     ),
 )
 
