@@ -144,6 +144,7 @@ class Deliveries:
 
     def _give_up_report(self, report_id: int) -> None:
         if self._services.table.get(keys.report(report_id)) is not None:
+            self._services.processor.tidy(report_id)
             return  # stored by its last delivery, which took too long to acknowledge
         received: Payload | None = None
         with suppress(BlobNotFound, FormatError):

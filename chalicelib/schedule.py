@@ -38,6 +38,10 @@ def _sweep_exports(services: Services) -> None:
     services.exports.sweep()
 
 
+def _detect(services: Services) -> None:
+    services.detector.tick()
+
+
 def _send_what_was_left(services: Services) -> None:
     services.outbox.sweep()
 
@@ -47,6 +51,7 @@ def _measure(services: Services) -> None:
 
 
 EVERY_MINUTE: Sequence[Job] = (
+    Job("detect", _detect),
     Job("send_notifications", _send_what_was_left),
     Job("measure", _measure),
 )
