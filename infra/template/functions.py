@@ -236,6 +236,7 @@ DETECT = Function(
     statements=(
         *permissions.use_table(),
         *permissions.send_to(NOTIFICATIONS),
+        *permissions.look_at(INTAKE),
     ),
 )
 SWEEP = Function(
