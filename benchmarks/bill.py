@@ -9,15 +9,22 @@ functions over boto3 (`function_time`); prices from `prices`.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 
-from benchmarks import prices
+from benchmarks import function_time, output, prices
+from benchmarks.doors import DOORS, Door
 from benchmarks.function_time import CpuMs
 from benchmarks.prices import Line
-from benchmarks.usage import Usage
+from benchmarks.usage import BUSY, QUIET, Traffic, Usage, measure
 
 ALLOWED = 25.0
 """Dollars for a million reports of 3 kB with known stacks."""
+
+# Milliseconds of a core as `function_time` printed them for HockeyApp's door, November 2026: for
+# where they are not measured at once.
+CPU = CpuMs(api=3.1, process_one=8.1, process_ten=39.8, detect=56.6)
+START_MS = {"api": 693.0, "process": 611.0, "detect": 588.0}
 
 MEMORY_MB = {"api": 512, "process": 1024, "detect": 512}
 PROCESSOR = "arm64"
@@ -44,7 +51,8 @@ def milliseconds(usage: Usage, function: str, cpu_ms: float, memory_mb: int) -> 
 def lines(
     usage: Usage,
     batch: int,
-    cpu: CpuMs,
+    cpu: CpuMs = CPU,
+    start_ms: Mapping[str, float] = START_MS,
     *,
     memory_mb: Mapping[str, int] = MEMORY_MB,
     processor: str = PROCESSOR,
@@ -62,7 +70,7 @@ def lines(
     ]
     for function, calls in usage.calls.items():
         memory = memory_mb[function]
-        cold_ms = _COLD_SHARE * cpu.start_ms[function] * max(1.0, prices.CORE_MB / memory)
+        cold_ms = _COLD_SHARE * start_ms[function] * max(1.0, prices.CORE_MB / memory)
         lasts = milliseconds(usage, function, cpu.of_call(function, batch), memory) + cold_ms
         what = f"Lambda {function}: {lasts:.0f} ms of {memory} MB"
         seconds = calls * lasts / 1000 * memory / 1024
@@ -85,3 +93,49 @@ def stored(usage: Usage) -> list[Line]:
 
 def dollars(bill: Sequence[Line]) -> float:
     return sum(line.dollars for line in bill)
+
+
+# --- printing ------------------------------------------------------------
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="logs only, times as they were once")
+    quick = parser.parse_args().quick
+    doors = DOORS[:1] if quick else DOORS
+    times = {} if quick else function_time.of_doors(function_time.CALLS)
+    kept: dict[str, object] = {}
+    for traffic in (QUIET, BUSY):
+        print(f"\n{traffic.name}, batches of {traffic.batch}, dollars a million:\n")
+        rows = []
+        for door in doors:
+            bills = _bills(door, traffic, times.get(door.name, CPU))
+            rows.append((door.name, *map(dollars, bills.values())))
+            kept[f"{door.name}, {traffic.name}"] = {
+                name: [(line.what, line.quantity, line.price) for line in bill]
+                for name, bill in bills.items()
+            }
+            if door is doors[0]:
+                arithmetic = bills["known"]
+        print(output.table(("door", *_SHARES), rows))
+        verdict = "kept" if dollars(arithmetic) < ALLOWED else "BROKEN"
+        print(f"\n{doors[0].name}, known stacks, below {ALLOWED:.0f} dollars: {verdict}")
+        for line in arithmetic:
+            print(f"  {line.what:<40} {line.arithmetic()}")
+    output.keep("bill", kept)
+
+
+_SHARES = {"known": 0.0, "1 % new": 0.01, "5 % new": 0.05, "new": 1.0}
+
+
+def _bills(door: Door, traffic: Traffic, cpu: CpuMs) -> dict[str, list[Line]]:
+    known, new = (measure(door, traffic, known=is_known) for is_known in (True, False))
+    return {
+        name: lines(known.mixed(new, share), traffic.batch, cpu) for name, share in _SHARES.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -25,13 +25,14 @@ from pathlib import Path
 
 from benchmarks import corpus, output
 from benchmarks.doors import DOORS, Door
-from benchmarks.functions import Functions
+from benchmarks.functions import Functions, on_lambda
 from benchmarks.usage import crashes_of, make_app
 from chalicelib import bootstrap
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
+CALLS = 9
 _BATCH = 10
 _WARM_UP = 3
 _STARTS = 3
@@ -104,7 +105,8 @@ def local_aws() -> Iterator[Services]:
         os.environ["CRASHBUCKET_QUEUE_URL"] = url
         services = bootstrap.connect(Settings.from_environment())
         services.queue.ack(services.queue.receive())  # the test event that S3 sends first
-        yield services
+        with on_lambda():
+            yield services
     finally:
         bootstrap.use(None)
         server.terminate()
@@ -118,7 +120,7 @@ def measure(door: Door, services: Services, app_id: str, calls: int) -> CpuMs:
 
     moto's transactions take longer with each item it has, so there are few.
     """
-    functions = Functions(lambda: services, app_id)
+    functions = Functions(services, app_id)
     (first, *_) = crashes_of(known=True, seed=1, count=1)
     crashes = (replace(first, number=first.number + n) for n in itertools.count())
     _take(functions, door, islice(crashes, _WARM_UP))
@@ -206,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--calls", type=int, default=9, help="of each function and door")
+    parser.add_argument("--calls", type=int, default=CALLS, help="of each function and door")
     measured = of_doors(parser.parse_args().calls)
     heading = ("milliseconds of a core", "API", "process 1", "process 10", "fold a minute")
     rows = [(n, c.api, c.process_one, c.process_ten, c.detect) for n, c in measured.items()]

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from benchmarks import corpus, storehouse
 from benchmarks.doors import OMAHA_ID, Door
-from benchmarks.functions import FUNCTIONS, Functions
+from benchmarks.functions import FUNCTIONS, Functions, Passing, on_lambda
 from benchmarks.minidumps import made
 from chalicelib import bootstrap
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 from chalicelib.storage.counting import CountingBlobs, CountingQueue, CountingTable
 from chalicelib.storage.embedded.store import open_store
+from chalicelib.telemetry.emf import EmfMetrics
 
 _PLATFORM_LOG_BYTES = 700  # that Lambda itself writes for a call in JSON: start and report
 _NUMBERS_APART = 100_000  # of the crashes that prime a store from those that are measured
@@ -35,13 +36,14 @@ class Traffic:
     """How full batches are, and how many reports a minute of folding has."""
 
     name: str
+    a_second: float
     batch: int
     folded_together: int
     reports: int  # measured
 
 
-QUIET = Traffic("0.4/s (1 million a month)", batch=1, folded_together=24, reports=96)
-BUSY = Traffic("10/s (26 million a month)", batch=10, folded_together=240, reports=240)
+QUIET = Traffic("0.4/s (1 million a month)", a_second=0.4, batch=1, folded_together=24, reports=96)
+BUSY = Traffic("10/s (26 million a month)", a_second=10, batch=10, folded_together=240, reports=240)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ class Counting:
 
     def services(self) -> Services:
         settings = Settings(visibility_s=360)
-        return bootstrap.build(settings, self.table, self.blobs, self.queue)
+        metrics = EmfMetrics()
+        return bootstrap.build(settings, self.table, self.blobs, self.queue, metrics=metrics)
 
     def reset(self) -> None:
         for port in (self.table, self.blobs, self.queue):
@@ -151,13 +154,17 @@ def measure(door: Door, traffic: Traffic, *, known: bool) -> Usage:
     with storehouse.fresh_folder() as folder:
         counting = Counting(folder)
         try:
-            return _measured(counting, door, traffic, known=known)
+            with on_lambda() as passing:
+                return _measured(counting, door, traffic, passing, known=known)
         finally:
             counting.close()
 
 
-def _measured(counting: Counting, door: Door, traffic: Traffic, *, known: bool) -> Usage:
-    app_id = make_app(counting.services(), symbols=not door.is_small)
+def _measured(
+    counting: Counting, door: Door, traffic: Traffic, passing: Passing, *, known: bool
+) -> Usage:
+    services = counting.services()
+    app_id = make_app(services, symbols=not door.is_small)
     waits: dict[str, Counter[str]] = {name: Counter() for name in FUNCTIONS}
     seen: Counter[str] = Counter()
 
@@ -167,8 +174,7 @@ def _measured(counting: Counting, door: Door, traffic: Traffic, *, known: bool) 
         seen.clear()
         seen.update(asked)
 
-    # Symbols that a function opened once are open for all that follow.
-    functions = Functions(counting.services, app_id, forgetful=door.is_small, after=after)
+    functions = Functions(services, app_id, after)
     crashes = crashes_of(known=known, seed=1, count=traffic.reports)
     if known:
         prime(functions, door, crashes, _PRIMED_TIMES)
@@ -184,6 +190,7 @@ def _measured(counting: Counting, door: Door, traffic: Traffic, *, known: bool) 
             seen.update(counting.asked() - seen)  # what a client puts straight into the bucket
         while functions.process(traffic.batch):
             pass
+        passing.let_pass(traffic.batch / traffic.a_second)
         if (first + traffic.batch) % traffic.folded_together == 0:
             functions.minute()
     return _usage(counting, functions, waits, len(crashes))

@@ -28,6 +28,7 @@ from infra.template.parameters import (
     HAS_API_CONCURRENCY,
     HAS_DOMAIN,
     HAS_PROCESS_CONCURRENCY,
+    HAS_TRACING,
     LOG_RETENTION_DAYS,
     METRICS_APPS,
     PARTYCRASHER_READ,
@@ -120,8 +121,13 @@ class Function:
             "MemorySize": self.memory_mb,
             "Timeout": self.timeout_s,
             "Role": self.role.arn,
-            "Tracing": "Active",
-            "LoggingConfig": {"LogGroup": self.logs.ref, "LogFormat": "JSON"},
+            "Tracing": either(HAS_TRACING, "Active", "PassThrough"),
+            "LoggingConfig": {
+                "LogGroup": self.logs.ref,
+                "LogFormat": "JSON",
+                # Not a start and a report of each call: 700 bytes of what metrics say too.
+                "SystemLogLevel": "WARN",
+            },
             "Environment": {"Variables": environment(is_api=self is API)},
         }
         if self.reserved is not None:

@@ -109,6 +109,10 @@ class Client:
         body, kind = form(parts)
         return self.send("POST", path, body, {"Content-Type": kind} | dict(headers or {}))
 
+    def located(self, answer: Answer) -> Answer:
+        """What is where an answer's `Location` says."""
+        return self.send("GET", urljoin(self.url, answer.headers["location"]))
+
     def follow(self, link: str) -> Answer:
         """What a link of an answer gives, without credentials, through redirects.
 

@@ -39,7 +39,8 @@ def service(
                 *told,
             ]
         return
-    with RunningServer(tmp_path_factory.mktemp("blackbox") / "data") as server:
+    data = tmp_path_factory.mktemp("blackbox") / "data"
+    with RunningServer(data, settings={"CRASHBUCKET_ALLOW_PRIVATE_WEBHOOKS": "1"}) as server:
         yield target.embedded(server)
 
 

@@ -24,6 +24,8 @@ import ssl
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -164,6 +166,8 @@ class Deployed:
         outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks[0]["Outputs"]}
         self._complete_api(_api_of(outputs))
         self._complete_mappings()
+        for function in ("ApiFunction", "NotifyFunction"):  # the receiver is on this machine
+            self._set(outputs[function], CRASHBUCKET_ALLOW_PRIVATE_WEBHOOKS="1")
         return outputs
 
     def _complete_api(self, api_id: str) -> None:
@@ -196,7 +200,31 @@ class Deployed:
         host = f"{_api_of(outputs)}.execute-api.localhost:{self._port}"
         trusted = ssl.create_default_context(cafile=self._certificate)
         client = Client(f"https://{host}{stage}", token, ("127.0.0.1", self._port), trusted)
-        return Target(client, command, _PATIENCE_S, lacks=frozenset({PREFLIGHT}))
+        lacks = frozenset({PREFLIGHT})
+        return Target(client, command, _PATIENCE_S, lacks, self.outage)
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """As if somebody had deployed a function that knows a wrong table."""
+        function = self.outputs["ProcessFunction"]
+        queue, sqs = self.outputs["QueueUrl"], self._aws("sqs")
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+        right = self._set(function, CRASHBUCKET_TABLE="of-nobody")
+        try:
+            yield
+        finally:
+            self._set(function, CRASHBUCKET_TABLE=right["CRASHBUCKET_TABLE"])
+            sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "360"})
+
+    def _set(self, function: str, **changes: str) -> dict[str, str]:
+        """Change variables of a function's environment; what they were."""
+        functions = self._aws("lambda")
+        told = functions.get_function_configuration(FunctionName=function)
+        before: dict[str, str] = told["Environment"]["Variables"]
+        functions.update_function_configuration(
+            FunctionName=function, Environment={"Variables": {**before, **changes}}
+        )
+        return before
 
     def invocations(self) -> list[Invocation]:
         """Every run of a function, as the emulator logged it."""

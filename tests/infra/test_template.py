@@ -197,7 +197,7 @@ def test_every_function_has_a_role_a_log_and_traces_of_its_own(resources: dict[s
     for name in logs:
         assert properties(resources, name)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
     for entry in functions.values():
-        assert entry["Tracing"] == "Active"
+        assert entry["Tracing"] == {"Fn::If": ["HasTracing", "Active", "PassThrough"]}
         assert (entry["Runtime"], entry["Architectures"]) == ("python3.12", ["arm64"])
 
 
