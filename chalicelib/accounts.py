@@ -94,6 +94,10 @@ class Accounts:
             self._apps.put(app_id, known)
         return known
 
+    def forget_app(self, app_id: str) -> None:
+        """Read the app anew when it is asked for next: it has changed."""
+        self._apps.forget(app_id)
+
     def app(self, app_id: str) -> App:
         found = self.find_app(app_id)
         if found is None:

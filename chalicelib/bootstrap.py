@@ -13,6 +13,7 @@ from chalicelib.accounts import Accounts
 from chalicelib.alerts.attempts import Attempts
 from chalicelib.alerts.book import AlertBook
 from chalicelib.alerts.delivery import Notifier, Tools
+from chalicelib.alerts.detector import Detector
 from chalicelib.alerts.outbox import Outbox
 from chalicelib.alerts.posting import Poster
 from chalicelib.alerts.webhooks import Webhooks
@@ -108,6 +109,7 @@ class Services:
     missing_symbols: MissingSymbolsQueries
     symbol_lists: SymbolLists
     alerts: AlertBook
+    detector: Detector
     outbox: Outbox
     webhooks: Webhooks
     notifier: Notifier
@@ -155,6 +157,7 @@ def build(
     feedback = FeedbackBook(table, blobs)
     notifications = notifications or NoQueue()
     outbox = Outbox(table, notifications, ids)
+    policies = Policies(table, default_policy(settings), accounts.forget_app)
     alerts = AlertBook(table, ids, outbox, metrics)
     webhooks = Webhooks(table, ids, settings, secret)
     groups = GroupQueries(table, counts)
@@ -172,7 +175,7 @@ def build(
         accounts=accounts,
         users=Users(table, accounts, sign_in_s=settings.sign_in_s),
         links=Links(table),
-        policies=Policies(table, default_policy(settings)),
+        policies=policies,
         omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
         intake=Intake(blobs, ids, metrics),
@@ -193,6 +196,7 @@ def build(
             max_dump_bytes=settings.max_dump_bytes,
             land=landings.land,
             counts=counts,
+            stored_per_minute=settings.stored_per_minute,
             metrics=metrics,
         ),
         bucketing=bucketing,
@@ -228,6 +232,7 @@ def build(
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
         alerts=alerts,
+        detector=Detector(table, counts, accounts, policies, alerts),
         outbox=outbox,
         webhooks=webhooks,
         notifier=Notifier(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,8 +14,10 @@ from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import Stack
 from chalicelib.companions import Companions
 from chalicelib.ids import IdSource, sortable
+from chalicelib.keeping import Keeping
 from chalicelib.model import Frame, Report
-from chalicelib.payload import MINIDUMP_DOORS, PARTYCRASHER, Payload
+from chalicelib.payload import KEPT, MINIDUMP_DOORS, PARTYCRASHER, Payload
+from chalicelib.quota import minute_of
 from chalicelib.records import (
     Alias,
     App,
@@ -27,6 +29,7 @@ from chalicelib.records import (
     bucket_pointer,
     stack_pointer,
 )
+from chalicelib.sampling import row_behind, sample_digest
 from chalicelib.signature import omaha_signature, readable_signature
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
@@ -40,7 +43,8 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.waiting import MAX_LACKING, Notes, lacking_of
 
-_MAX_OPERATIONS = 10  # of a crash: version (2), group (5), report, contact, what was posted or sent
+# Of a crash: version (2), group (5), report, contact, what was posted or sent, its sample.
+_MAX_OPERATIONS = 11
 _MAX_REASON_CHARS = 500  # keeps a report's item near 1 kB: one write unit
 _MAX_POSTED_BYTES = 3000  # deflated: three write units
 _MAX_INFLATED_POSTED_BYTES = 500_000  # what a search reads of one report
@@ -82,17 +86,37 @@ class Crash:
         """The canonical time, as stored: the report's own where it carries one."""
         return clock.to_stored(self.report.date or self.received.received_at)
 
+    @property
+    def minute(self) -> str:
+        """When it was received: the minute that its app's quota counts it in."""
+        return minute_of(clock.to_stored(self.received.received_at))
+
+    @property
+    def is_always_kept(self) -> bool:
+        """Its client holds its id and asks for it, or a person brought it in."""
+        fields = self.received.fields
+        return "database_id" in fields or KEPT in fields
+
+    def sample_key(self, fingerprint: str) -> Key:
+        """Where the report is noted that stands for others of the stack."""
+        build = self.report.app
+        number, name = build.version or "", build.short_version or ""
+        digest = sample_digest(fingerprint, number, name, self.date)
+        return keys.sample(self.app.app_id, digest)
+
 
 @dataclass
 class Batch:
     """The operations that commit some crashes, and what they rely on.
 
-    Crashes of one batch see what earlier ones of it are about to create.
+    Crashes of one batch see what earlier ones of it are about to create. `room`
+    tells how many more reports an app keeps in a minute; None: any number.
     """
 
     table: Table
     bucketing: Bucketing
     ids: IdSource
+    room: Callable[[App, str], int | None] = lambda *_: None
     operations: list[Operation] = field(default_factory=list)
     apps: tuple[str, ...] = ()
     new_groups: dict[str, list[int]] = field(default_factory=dict)
@@ -102,6 +126,9 @@ class Batch:
     _groups: dict[Key, int] = field(default_factory=dict)
     _noted: set[Key] = field(default_factory=set)
     _checked: set[Key] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.keeping = Keeping(self.table, self.room)
 
     def plan(self, crashes: Sequence[Crash], shard: int) -> int:
         """Plan as many of the crashes, from the first on, as fit; how many."""
@@ -113,10 +140,26 @@ class Batch:
             room = MAX_BATCH_ITEMS - len(self.operations) - needed
             if room < _MAX_OPERATIONS + 2 * len(crash.report.lacking[:MAX_LACKING]):
                 break
+            before = len(self.operations)
             version_id = self._version(crash)
             fingerprint, group_id = self._group(crash, version_id)
+            is_known = len(self.operations) == before
+            rows = counted.setdefault(crash.app.app_id, [])
+            taken += 1
+            is_above = self.keeping.is_above(crash)
+            if is_above and is_known and not self.keeping.is_described(crash):
+                sample = self.keeping.sample(crash, fingerprint)
+                if sample is not None:
+                    self._report_at[len(self.operations)] = crash.report_id
+                    self.operations += self.keeping.count(crash, sample)
+                    rows.append(row_behind(sample))
+                    continue
             self._note_lacking(crash, fingerprint)
             report = _stored_report(crash, version_id, group_id, fingerprint)
+            if is_above:
+                report, operations = self.keeping.as_sample(crash, report)
+                self.operations += operations
+            self.keeping.keep(crash)
             self._report_at[len(self.operations)] = crash.report_id
             self.operations.append(Put(report.item(), if_absent=True))
             by_contact = report.contact_item()
@@ -127,9 +170,7 @@ class Batch:
                 self.operations.append(Put(posted.item()))
             if crash.received.door in MINIDUMP_DOORS:
                 self.operations.append(Put(_sent(crash).item()))
-            row = deltas.row_of(group_id, version_id, crash.date, fingerprint)
-            counted.setdefault(crash.app.app_id, []).append(row)
-            taken += 1
+            rows.append(deltas.row_of(group_id, version_id, crash.date, fingerprint))
         batch_id = sortable(self.ids.next())
         for app_id, rows in counted.items():
             founded = self.new_groups.get(app_id, [])
@@ -155,7 +196,12 @@ class Batch:
                 wanted[place] = "group_id"
                 notes = crash.notes(crash.stack.fingerprint)
                 wanted.update(dict.fromkeys(notes.stack_keys, ""))
-        for key, item in get_all(self.table, wanted).items():
+        may_be_counted = self.keeping.wanted(crashes, len(crashes))
+        found = get_all(self.table, [*wanted, *may_be_counted])
+        self.keeping.looked_up(may_be_counted, found)
+        for key, item in found.items():
+            if key not in wanted:
+                continue
             if not wanted[key]:
                 self._noted.add(key)
                 continue

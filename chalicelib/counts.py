@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from chalicelib import clock, hours, keys, recent
@@ -25,9 +25,11 @@ from chalicelib.deltas import (
     rows_of,
     tally_by_day,
 )
+from chalicelib.hours import Additions
 from chalicelib.metrics import Metric, Metrics, NoMetrics
-from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, orders_of
+from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, Sample, orders_of
 from chalicelib.regressions import Regressions, reopening
+from chalicelib.sampling import placed, read_samples
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     ConditionFailed,
@@ -39,6 +41,7 @@ from chalicelib.storage.ports import (
     Put,
     Table,
     Update,
+    Value,
     get_all,
     query_all,
 )
@@ -160,18 +163,17 @@ class Counts:
             return False
         now = clock.now()
         deltas, by_hour = hours.as_many_as_fit(app_id, waiting, now.date())
-        beside = list(hours.updates(by_hour))
         log = recent.logged(app_id, shard, deltas, now)
-        changes = _Changes(app_id, sum(map(new_groups_of, deltas)))
+        changes = _Changes(app_id, sum(map(new_groups_of, deltas)), by_hour, now.date())
         rows = tally_by_day(row for delta in deltas for row in rows_of(delta))
+        samples = read_samples(self._table, app_id, {row.sample for row in rows})
         # for what is left, for what regressed, and for the log
-        room = MAX_BATCH_ITEMS - len(deltas) - len(beside) - 3
-        left = [row for row in rows if not changes.take(row, room)]
+        room = MAX_BATCH_ITEMS - len(deltas) - 3
+        left = [row for row in rows if not changes.take(row, room, samples.get(row.sample))]
         try:
             self._table.write(
                 [
                     *self._updates(changes),
-                    *beside,
                     *([log] if log else ()),
                     *_settled(app_id, shard, deltas, left),
                 ]
@@ -217,6 +219,8 @@ class Counts:
             yield update
         for key, add in changes.counters.items():
             yield Update(key, add=add)
+        yield from hours.updates(changes.by_hour)
+        yield from changes.weights()
         if regressions:
             now = clock.now()
             yield Put(
@@ -258,10 +262,12 @@ class _Span:
         self.group_id, self.version_id = row.group_id, row.version_id
         self.kind = kind
         self.count, self.first, self.last = row.reports, row.first, row.last
+        self.sampled = row.sampled
         self._is_widened = row.reports > 0
 
     def take(self, row: Row) -> None:
         self.count += row.reports
+        self.sampled += row.sampled
         if row.reports <= 0:
             return
         is_last = not self._is_widened or row.last > self.last
@@ -273,7 +279,14 @@ class _Span:
     def update(self, key: Key, current: Item | None) -> Update:
         """Add to the total and widen the span, provided that it is still as it was read."""
         if current is None and self.kind == "version":
-            made = GroupVersion(self.group_id, self.version_id, self.count, self.first, self.last)
+            made = GroupVersion(
+                self.group_id,
+                self.version_id,
+                self.count,
+                self.first,
+                self.last,
+                self.sampled or None,
+            )
             return Update(key, set={**made.attributes(), **made.orders()}, require={"total": None})
         if self.kind == "stack" and not (current and current.get("reports")):
             made_of = {"reports": self.count, "first_at": self.first, "last_at": self.last}
@@ -303,8 +316,16 @@ class _Span:
             require |= {first_name: current[first_name], "last_at": current["last_at"]}
             require["total"] = total
         return Update(
-            key, add={total_name: self.count}, set=values, require=require, must_exist=True
+            key,
+            add={total_name: self.count, **self._sampled()},
+            set=values,
+            require=require,
+            must_exist=True,
         )
+
+    def _sampled(self) -> dict[str, int]:
+        """How many of them are counted and not kept, which is told of groups only."""
+        return {"sampled": self.sampled} if self.sampled and self.kind != "stack" else {}
 
 
 def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
@@ -319,14 +340,17 @@ def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
 class _Changes:
     """What rows change, by item."""
 
-    def __init__(self, app_id: str, new_groups: int) -> None:
+    def __init__(self, app_id: str, new_groups: int, by_hour: Additions, today: date) -> None:
         self.app_id = app_id
+        self.by_hour = by_hour
+        self._today = today
         self._app = keys.app_partition(app_id)
         self.rows: dict[int, list[Row]] = {}  # by group
         self.stacks: dict[str, None] = {}
         self.counters: dict[Key, dict[str, int]] = {keys.totals(self._app): {"folds": 1}}
         self.spans: dict[Key, _Span] = {}
         self.regressed = 0
+        self._weights: dict[Key, tuple[Sample, int]] = {}
         if new_groups:
             self.counters[keys.totals(self._app)]["groups"] = new_groups
 
@@ -335,8 +359,16 @@ class _Changes:
         counters = self.counters[keys.totals(keys.version_partition(version_id))]
         counters["groups"] = counters.get("groups", 0) + 1
 
-    def take(self, row: Row, room: int) -> bool:
-        """Take the row, unless the changed items would then be more than `room`."""
+    def take(self, row: Row, room: int, sample: Sample | None) -> bool:
+        """Take the row, unless the changed items would then be more than `room`.
+
+        One of reports that are counted through a sample counts where that is by now, and nowhere
+        if that was deleted.
+        """
+        if row.sample:
+            if sample is None:
+                return True
+            row = placed(row, sample)
         counted = self._counters_of(row)
         spanned: list[tuple[Key, _Kind]] = [
             (keys.group(row.group_id), "group"),
@@ -346,11 +378,23 @@ class _Changes:
             spanned.append((keys.reports_of_stack(row.stack, self.app_id), "stack"))
         new = sum(key not in self.counters for key in {key for key, _ in counted})
         new += sum(key not in self.spans for key, _ in spanned)
-        if len(self.counters) + len(self.spans) + new > room:
+        new += sample is not None and sample.key() not in self._weights
+        hour = HourCount(row.version_id, row.first[:13], row.reports, 0)
+        if sample is not None:
+            new += sum(key not in self.by_hour for key in hours.items_of(self.app_id, hour))
+        taken = len(self.counters) + len(self.spans) + len(self._weights) + len(self.by_hour)
+        if taken + new > room:
             return False
         for key, name in counted:
             counters = self.counters.setdefault(key, {})
             counters[name] = counters.get(name, 0) + row.reports
+            beside = _sampled_name(name) if row.sampled else None
+            if beside is not None:
+                counters[beside] = counters.get(beside, 0) + row.sampled
+        if sample is not None:
+            _, weight = self._weights.get(sample.key(), (sample, 0))
+            self._weights[sample.key()] = (sample, weight + row.reports)
+            hours.add(self.by_hour, self.app_id, hour, self._today)
         for key, kind in spanned:
             span = self.spans.get(key)
             if span is None:
@@ -361,6 +405,16 @@ class _Changes:
             self.stacks[row.stack] = None
         self.rows.setdefault(row.group_id, []).append(row)
         return True
+
+    def weights(self) -> Iterator[Update]:
+        """What lets samples stand for more, unless one has moved since it was read."""
+        for key, (sample, weight) in self._weights.items():
+            place: dict[str, Value] = {
+                "group_id": sample.group_id,
+                "version_id": sample.version_id,
+                "fingerprint": sample.fingerprint,
+            }
+            yield Update(key, add={"weight": weight}, require=place, must_exist=True)
 
     def without_lost_groups(self, found: Mapping[Key, Item]) -> list[int]:
         """Count nothing for groups that are not there, lest the rest is never counted; which."""
@@ -386,3 +440,11 @@ class _Changes:
             (keys.days(version, month), day),
             (keys.days(keys.group_partition(row.group_id), month), day),
         ]
+
+
+def _sampled_name(counter: str) -> str | None:
+    """What counts, beside a counter of all reports that lists go by (`total`, `d21`), those of
+    them that are in no list."""
+    if counter == "total":
+        return "sampled"
+    return f"s{counter[1:]}" if counter.startswith("d") else None

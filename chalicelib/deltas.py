@@ -9,13 +9,17 @@ from typing import Any, NamedTuple, cast
 from chalicelib import keys
 from chalicelib.storage.ports import Item, Put, Value
 
+_FIRST_FORM = 6  # values: written before stacks were counted
+_PLAIN = 7  # values: of reports that are all kept
+
 
 class Row(NamedTuple):
     """`reports` more reports of a group in a version on a day (`YYYY-MM-DD`) with one stack.
 
     `stack` is the fingerprint under which bucketing stored it; `first` and
     `last` are the earliest and latest of their dates, both in one minute where
-    they are to be counted by the hour.
+    they are to be counted by the hour. `sampled` of them are counted and not
+    kept; those of one sample that are new name it (sampling.py).
     """
 
     group_id: int
@@ -25,6 +29,8 @@ class Row(NamedTuple):
     reports: int
     first: str
     last: str
+    sampled: int = 0
+    sample: str = ""
 
     @property
     def minute(self) -> str | None:
@@ -55,7 +61,8 @@ class Pending:
 
 
 def tally(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """The rows with those of one group, version, minute and stack made one, in the order of groups.
+    """The rows with those of one group, version, minute, stack and sample made one, in the order
+    of groups.
 
     Those that take reports away stay by themselves: a crash that is new must
     be seen as one, whatever was deleted in its minute.
@@ -69,20 +76,27 @@ def tally_by_day(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def _merged(rows: Iterable[Row], part: Callable[[Row], str]) -> tuple[Row, ...]:
-    merged: dict[tuple[int, int, str, str, bool, str], Row] = {}
+    merged: dict[tuple[int, int, str, str, str, bool, str], Row] = {}
     for row in rows:
-        place = (*row[:4], row.reports > 0, part(row))
+        place = (*row[:4], row.sample, row.reports > 0, part(row))
         known = merged.get(place)
         if known is not None:
             first, last = min(known.first, row.first), max(known.last, row.last)
-            row = Row(*row[:4], known.reports + row.reports, first, last)  # noqa: PLW2901
+            reports, sampled = known.reports + row.reports, known.sampled + row.sampled
+            row = Row(*row[:4], reports, first, last, sampled, row.sample)  # noqa: PLW2901
         merged[place] = row
     return tuple(merged[place] for place in sorted(merged))
 
 
-def row_of(group_id: int, version_id: int, moment: str, stack: str) -> Row:
-    """The row of one report, given its date as stored."""
-    return Row(group_id, version_id, moment[:10], stack, 1, moment, moment)
+def row_of(group_id: int, version_id: int, moment: str, stack: str, sampled: int = 0) -> Row:
+    """The row of one report, given its date as stored, and of those that it stands for."""
+    day = moment[:10]
+    return Row(group_id, version_id, day, stack, 1 + sampled, moment, moment, sampled)
+
+
+def less(row: Row) -> Row:
+    """What takes away what the row adds."""
+    return row._replace(reports=-row.reports, sampled=-row.sampled)
 
 
 def delta_put(
@@ -103,7 +117,7 @@ def delta_put(
     `hourly` the hours have the rows already, and the log has them.
     """
     item = _begun(app_id, shard, batch)
-    item["rows"] = [list(row) for row in rows]
+    item["rows"] = [list(row if row.sampled else row[:_PLAIN]) for row in rows]
     if new_groups:
         item["new_groups"] = new_groups
     if founded:
@@ -130,7 +144,7 @@ def _begun(app_id: str, shard: int, batch: str) -> dict[str, Value]:
 
 def rows_of(delta: Item) -> Iterator[Row]:
     for values in cast(Sequence[Sequence[Any]], delta["rows"]):
-        if len(values) == len(Row._fields) - 1:  # written before stacks were counted
+        if len(values) == _FIRST_FORM:
             values = [*values[:3], "", *values[3:]]  # noqa: PLW2901
         yield Row(*values)
 
@@ -145,10 +159,10 @@ def founded_by(delta: Item) -> Sequence[int]:
 
 
 def hours_of(delta: Item) -> Iterator[HourCount]:
-    """What the delta adds to hours."""
+    """What the delta adds to hours, but for what is counted through samples: folding tells."""
     if "hourly" not in delta:
         for row in rows_of(delta):
-            if row.minute is not None:
+            if row.minute is not None and not row.sample:
                 yield HourCount(row.version_id, row.minute[:13], row.reports, 0)
     for version_id, hour, sessions in cast(Sequence[Sequence[Any]], delta.get("sessions", ())):
         yield HourCount(version_id, hour, 0, sessions)

@@ -98,6 +98,8 @@ class Eraser:
         for report in reports:
             if report.database_id:
                 yield keys.database_id(report.database_id)
+            if report.sample:
+                yield keys.sample(report.app_id, report.sample)
             yield from items_of(report)
             yield keys.report(report.report_id)
 
@@ -123,6 +125,8 @@ class Eraser:
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
             *keys.recent_of_app(app_id),
+            *keys.session_batches_of_app(app_id),
+            keys.watch(app_id, "").pk,
             *keys.places_of_app(app_id),
             keys.regressed(app_id, "", "").pk,
         ):

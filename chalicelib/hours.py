@@ -47,8 +47,21 @@ def as_many_as_fit(
     return deltas, _effective(together)
 
 
+def add(additions: Additions, app_id: str, counted: HourCount, today: date) -> None:
+    """Add one more to what is to be added."""
+    for key, counters in _additions(app_id, [counted], today).items():
+        additions.setdefault(key, Counter()).update(counters)
+
+
+def items_of(app_id: str, counted: HourCount) -> tuple[Key, Key]:
+    """The two items that count it."""
+    partitions = keys.app_partition(app_id), keys.version_partition(counted.version_id)
+    of_app, of_version = (keys.hours(partition, counted.hour[:10]) for partition in partitions)
+    return of_app, of_version
+
+
 def updates(additions: Additions) -> Iterator[Update]:
-    for key, counters in additions.items():
+    for key, counters in _effective(additions).items():
         day = date.fromisoformat(key.sk.partition("#")[2])
         gone = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=KEPT_DAYS + 1)
         yield Update(key, add=counters, set={"expires_at": int(gone.timestamp())})

@@ -30,7 +30,8 @@ and everything that a known crash needs is found by exact keys.
 | report, how far its export as a file is | `report#ID` | `export` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | report, by the contact it came with | `contact#APP#SHARD#CONTACT` | date and `ID` | |
-| deleted report, until nothing can bring it back | `report#ID` | `report` | |
+| sample of reports that are counted and not kept | `sample#APP#DIGEST` | `sample` | |
+| deleted report, or one only counted, until nothing can bring it back | `report#ID` | `report` | |
 | group | `group#ID` | `group` | by app its first crash, by group its total, by user its last |
 | group, by its class | `classes#APP` | class and `ID` | |
 | group in one version | `group#ID` | `version#VERSION` | the same orders of the version |
@@ -52,8 +53,9 @@ and everything that a known crash needs is found by exact keys.
 | crashes and sessions of an app or a version by hour | its pk | `hours#YYYY-MM-DD` | |
 | crashes of an app that were counted lately | `recent#APP#SHARD` | time and mark | |
 | app that had crashes or sessions lately | `active` | `APP` | |
+| sessions that were taken, by the digest of their batch's id | `sessions#APP#SHARD` | `DIGEST` | |
+| what is remembered of a spike, and of new groups | `watch#APP` | what it is of | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
-| app with counts to fold in a shard, since when | `unfolded#SHARD` | `APP` | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
 | build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
 | dump that is uploaded in two steps | `uploads#APP#SHARD` | `UPLOAD` | |
@@ -64,6 +66,7 @@ and everything that a known crash needs is found by exact keys.
 | symbol file, where it is by its id | `symbolfile#ID` | `file` | |
 | mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
 | place for a symbol file that is being sent | `symbolupload#DIGEST` | `upload` | |
+| reports of a minute, as far as workers told of them | `quota#APP#SHARD` | `YYYY-MM-DDTHH:MM` | |
 | dead letter | `deadletters#SHARD` | `ID` | |
 | alert | `alerts#APP` | `ID` | |
 | alert, by its key: the same one opens once | `alertkeys#APP` | key | |
@@ -84,8 +87,10 @@ REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each i
 DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
 DEADLETTER_SHARDS = 8
 RECENT_SHARDS = 2  # 5,000 reports/s are some 20 folds a second, each logs a few kB at most
+QUOTA_SHARDS = 8
 _MAX_CLASS_BYTES = 900  # a sort key has 1,024
 
+SAMPLE = "sample"
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
 EXPORTS = "exports/"
@@ -163,6 +168,11 @@ def posted(report_id: int) -> Key:
 
 def sent(report_id: int) -> Key:
     return Key(f"report#{report_id}", "sent")
+
+
+def sample(app_id: str, digest: str) -> Key:
+    """A report that stands for others of its stack, version and minute, with how many."""
+    return Key(f"sample#{app_id}#{digest}", SAMPLE)
 
 
 def feedback(report_id: int) -> Key:
@@ -325,13 +335,22 @@ def active(app_id: str) -> Key:
     return Key("active", app_id)
 
 
+def watch(app_id: str, name: str) -> Key:
+    """What the detector of spikes remembers from minute to minute."""
+    return Key(f"watch#{app_id}", name)
+
+
+def session_batch(app_id: str, digest: str) -> Key:
+    """Sharded by the first hex digit of the digest."""
+    return Key(f"sessions#{app_id}#{digest[0]}", digest)
+
+
+def session_batches_of_app(app_id: str) -> tuple[str, ...]:
+    return tuple(f"sessions#{app_id}#{digit}" for digit in "0123456789abcdef")
+
+
 def delta(app_id: str, shard: int, batch: str) -> Key:
     return Key(f"delta#{app_id}#{shard}", batch)
-
-
-def unfolded(app_id: str, shard: int) -> Key:
-    """That there may be deltas of an app in a shard which whoever wrote them leaves to others."""
-    return Key(f"unfolded#{shard}", app_id)
 
 
 def lease(name: str) -> Key:
@@ -347,6 +366,10 @@ def waiting(app_id: str, debug_id: str, fingerprint: str) -> Key:
 def missing(app_id: str, debug_id: str) -> Key:
     """A build that stacks of an app wait for."""
     return Key(f"missing#{app_id}", debug_id)
+
+
+def quota(app_id: str, shard: int, minute: str) -> Key:
+    return Key(f"quota#{app_id}#{shard}", minute)
 
 
 def deadletter(report_id: int) -> Key:

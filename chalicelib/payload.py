@@ -24,6 +24,7 @@ PARTYCRASHER = "partycrasher"  # the door whose log is the posted JSON, and that
 OMAHA = "omaha"
 MINIDUMP_DOORS = frozenset({OMAHA, "breakpad", "sentry", "upload"})  # their log is a minidump
 ARCHIVE = "archive"  # the attachment that is an omaha client's whole archive
+KEPT = "kept"  # the field of a crash that a person brought in: no quota leaves it out
 ARCHIVE_FILES = "archive_files"  # the field that names its files, a line each
 
 MAX_LOG_BLOB_BYTES = 128 * 1024 * 1024  # what a worker is to hold of one crash

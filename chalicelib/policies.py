@@ -28,6 +28,7 @@ BOUNDS: Mapping[str, tuple[int, int, bool]] = {
     "spike_percent": (MIN_SPIKE_PERCENT, MAX_SPIKE_PERCENT, False),
     "spike_floor": (1, MAX_SPIKE_FLOOR, False),
 }
+QUOTAS = frozenset({"stored_per_minute", "refused_above_per_minute"})
 ALERTS = "alerts"
 ALERT_KINDS = tuple(kind.value for kind in AlertKind)
 
@@ -66,9 +67,15 @@ class Policies:
     """Reads and changes what was decided about apps; a process sees a change after some seconds."""
 
     def __init__(
-        self, table: Table, defaults: AppPolicy, now: Callable[[], float] | None = None
+        self,
+        table: Table,
+        defaults: AppPolicy,
+        changed: Callable[[str], object] = lambda _: None,
+        now: Callable[[], float] | None = None,
     ) -> None:
+        """`changed` is told the app whose item is another one now."""
         self._table = table
+        self._changed = changed
         self._defaults = defaults
         self._known: TtlCache[str, AppPolicy] = TtlCache(_KNOWN_POLICY_S, now)
 
@@ -100,7 +107,11 @@ class Policies:
         values = {name: value for name, value in checked.items() if value is not None}
         removed = tuple(name for name, value in checked.items() if value is None)
         if checked:
-            self._table.write([Update(keys.policy(app_id), set=values, remove=removed)])
+            writes = [Update(keys.policy(app_id), set=values, remove=removed)]
+            if QUOTAS & checked.keys():
+                writes.append(_on_app(app_id, values, removed))
+            self._table.write(writes)
+            self._changed(app_id)
         found = self._effective(self.decided(app_id))
         self._known.put(app_id, found)
         return found
@@ -114,6 +125,16 @@ class Policies:
             else:
                 values[name] = value or None
         return AppPolicy(**values)
+
+
+def _on_app(app_id: str, values: Mapping[str, Value], removed: Sequence[str]) -> Update:
+    """Quotas stand in the app's own item too, which is read with every crash."""
+    return Update(
+        keys.app(app_id),
+        set={name: value for name, value in values.items() if name in QUOTAS},
+        remove=tuple(name for name in removed if name in QUOTAS),
+        must_exist=True,
+    )
 
 
 def checked_changes(changes: Mapping[str, object]) -> dict[str, Value]:

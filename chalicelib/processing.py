@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib import clock, keys, payload
 from chalicelib.activity import Activity
+from chalicelib.belongings import delete_blobs, received_blobs_of
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
 from chalicelib.claims import claim, release
@@ -29,8 +30,17 @@ from chalicelib.ids import IdSource
 from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.model import Report
 from chalicelib.payload import MINIDUMP_DOORS, Payload
+from chalicelib.quota import MinuteTotals
 from chalicelib.records import App, DeadLetter, Deleted
-from chalicelib.storage.ports import BlobNotFound, Blobs, ConditionFailed, Delete, Put, Table
+from chalicelib.storage.ports import (
+    BlobNotFound,
+    Blobs,
+    ConditionFailed,
+    Delete,
+    Put,
+    Table,
+    get_all,
+)
 from chalicelib.symbols.source import SymbolsAway
 
 _log = logging.getLogger(__name__)
@@ -43,10 +53,11 @@ _MAX_ATTEMPTS = 20  # each failure means that another worker got further
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the asked ids: each is in exactly one of the five.
+    """What became of the asked ids: each is in exactly one of the six.
 
     A duplicate came with a `database_id` that another report has; it is not
-    stored, and its payload is deleted.
+    stored, and its payload is deleted. So is that of one that is `sampled`: it
+    came above its app's quota, and is counted and not kept.
     """
 
     stored: tuple[int, ...] = ()
@@ -54,6 +65,7 @@ class Outcome:
     dead: tuple[int, ...] = ()
     gone: tuple[int, ...] = ()
     duplicates: tuple[int, ...] = ()
+    sampled: tuple[int, ...] = ()
 
 
 _NOTHING = Outcome()
@@ -78,8 +90,10 @@ class Processor:
         max_dump_bytes: int = payload.MAX_LOG_BLOB_BYTES,
         land: Callable[[str], int | None] = lambda _: None,
         counts: Counts | None = None,
+        stored_per_minute: int = 0,
         metrics: Metrics | None = None,
     ) -> None:
+        """`stored_per_minute`: of an app that has no quota of its own; 0: any number."""
         self._table = table
         self._blobs = blobs
         self._bucketing = bucketing
@@ -93,6 +107,8 @@ class Processor:
         self._activity = Activity(table)
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
+        self._stored_per_minute = stored_per_minute
+        self._minutes = MinuteTotals(table, "stored")
 
     def process(self, report_ids: Iterable[int]) -> Outcome:
         begun = time.perf_counter()
@@ -160,6 +176,14 @@ class Processor:
             self._table.write([Delete(keys.deadletter(report_id))])
         return outcome
 
+    def tidy(self, report_id: int) -> None:
+        """Delete what is left of the payload of a report that is counted and not kept."""
+        note = Deleted.at(self._table.get(keys.report(report_id)))
+        if note is not None and note.counted_by is not None:
+            received = self._as_stored(report_id)
+            if received is not None:
+                delete_blobs(self._blobs, received_blobs_of(report_id, received.log_key))
+
     # --- reading ---
 
     def _read(self, report_id: int, received: Payload) -> Crash:
@@ -181,6 +205,7 @@ class Processor:
 
     def _bury(self, report_id: int, received: Payload | None, reason: str) -> None:
         if self._table.get(keys.report(report_id)) is not None:
+            self.tidy(report_id)
             return  # an earlier delivery could read it
         letter = DeadLetter(
             report_id,
@@ -196,6 +221,7 @@ class Processor:
 
     def _commit(self, crashes: Sequence[Crash]) -> Outcome:
         stored: list[int] = []
+        sampled: list[int] = []
         already_stored: list[int] = []
         duplicates = claim(self._table, (crash.alias for crash in crashes if crash.alias))
         for report_id in duplicates:
@@ -203,7 +229,7 @@ class Processor:
         waiting = [crash for crash in crashes if crash.report_id not in duplicates]
         attempts = 0
         while waiting:
-            batch = Batch(self._table, self._bucketing, self._ids)
+            batch = Batch(self._table, self._bucketing, self._ids, self._room)
             taken = batch.plan(waiting[:_CHUNK], self._shard)
             for app_id in batch.apps:
                 self._activity.note(app_id)
@@ -212,7 +238,7 @@ class Processor:
             except ConditionFailed as failure:
                 known = batch.reports_among(failure.indexes)
                 already_stored.extend(known)
-                self._release_claims([crash for crash in waiting if crash.report_id in known])
+                self._tidy_known([crash for crash in waiting if crash.report_id in known])
                 waiting = [crash for crash in waiting if crash.report_id not in known]
                 attempts += 1
                 if attempts > _MAX_ATTEMPTS and not known:
@@ -221,10 +247,19 @@ class Processor:
             attempts = 0
             for app_id in batch.apps:
                 self._unfolded[app_id] = self._unfolded.get(app_id, 0) + 1
-            stored.extend(crash.report_id for crash in waiting[:taken])
             self._measure(waiting[:taken], batch)
+            self._count_kept(batch)
+            self._delete_payloads(batch.keeping.counted.values())
+            sampled.extend(batch.keeping.counted)
+            done = (crash.report_id for crash in waiting[:taken])
+            stored.extend(report_id for report_id in done if report_id not in sampled)
             waiting = waiting[taken:]
-        return Outcome(tuple(stored), tuple(already_stored), duplicates=tuple(sorted(duplicates)))
+        return Outcome(
+            tuple(stored),
+            tuple(already_stored),
+            duplicates=tuple(sorted(duplicates)),
+            sampled=tuple(sampled),
+        )
 
     def _measure(self, stored: Sequence[Crash], batch: Batch) -> None:
         oldest = min(crash.received.received_at for crash in stored)
@@ -234,13 +269,46 @@ class Processor:
         for app_id, founded in batch.new_groups.items():
             self._metrics.count(Metric.NEW_GROUPS, len(founded), app_id=app_id)
 
-    def _release_claims(self, crashes: Sequence[Crash]) -> None:
-        """Of crashes that were deleted while this worker had them."""
+    def _tidy_known(self, crashes: Sequence[Crash]) -> None:
+        """Of crashes that were deleted while this worker had them, or that were counted by one
+        that was stopped before it deleted their payloads."""
+        items = get_all(self._table, (keys.report(crash.report_id) for crash in crashes))
         for crash in crashes:
-            if crash.alias is not None:
-                item = self._table.get(keys.report(crash.report_id))
-                if Deleted.at(item) is not None:
-                    release(self._table, crash.alias)
+            note = Deleted.at(items.get(keys.report(crash.report_id)))
+            if note is not None and crash.alias is not None:
+                release(self._table, crash.alias)
+            if note is not None and note.counted_by is not None:
+                self._delete_payloads([crash])
+
+    # --- quotas ---
+
+    def _limit(self, app: App) -> int:
+        decided = app.stored_per_minute
+        return self._stored_per_minute if decided is None else decided
+
+    def _room(self, app: App, minute: str) -> int | None:
+        limit = self._limit(app)
+        return limit - self._minutes.known(app.app_id, minute) if limit else None
+
+    def _count_kept(self, batch: Batch) -> None:
+        for (app_id, minute), reports in batch.keeping.kept.items():
+            app = self._app_of(app_id)
+            limit = self._limit(app) if app is not None else 0
+            if limit:
+                self._minutes.add(app_id, minute, reports, limit)
+        counted = Counter(crash.app.app_id for crash in batch.keeping.counted.values())
+        for app_id, crashes in counted.items():
+            self._metrics.count(Metric.SAMPLED_OUT, crashes, app_id=app_id)
+
+    def _delete_payloads(self, crashes: Iterable[Crash]) -> None:
+        delete_blobs(
+            self._blobs,
+            (
+                key
+                for crash in crashes
+                for key in received_blobs_of(crash.report_id, crash.received.log_key)
+            ),
+        )
 
 
 def _with_fields(report: Report, fields: Mapping[str, str]) -> Report:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
@@ -71,19 +71,27 @@ def logged(app_id: str, shard: int, deltas: Iterable[Item], now: datetime) -> Pu
     return Put(item)
 
 
-def entries(
-    table: Table, app_id: str, shard: int, since: datetime, max_pages: int
-) -> Iterator[Entry]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Entries of the log; `is_cut`: there are more, which are older."""
+
+    entries: tuple[Entry, ...]
+    is_cut: bool
+
+
+def entries(table: Table, app_id: str, shard: int, since: datetime, max_pages: int) -> Found:
     """What was folded since a moment, the newest first, of at most that many pages."""
     partition = keys.recent_of_app(app_id)[shard]
     folded = SortRange(low=clock.to_stored(since))
     cursor: str | None = None
+    found: list[Entry] = []
     for _ in range(max_pages):
         page = table.query(partition, sort=folded, limit=_PAGE, descending=True, cursor=cursor)
-        yield from map(_entry, page.items)
+        found += map(_entry, page.items)
         cursor = page.cursor
         if cursor is None:
-            return
+            break
+    return Found(tuple(found), cursor is not None)
 
 
 def _entry(item: Item) -> Entry:

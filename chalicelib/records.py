@@ -58,6 +58,8 @@ class App(_Record):
     `made_by` names the door that made the app for a report; None: a person did.
     `omaha_id` is what omaha-server's clients call it in `appid`, often a GUID.
     `hourly`: all of its crashes were counted by the hour; it is not so old that some were not.
+    What was decided about its quota (policies.py) stands here too, as who takes
+    or processes a crash reads its app anyway; so does until when none is taken.
     """
 
     app_id: str
@@ -69,6 +71,9 @@ class App(_Record):
     made_by: str | None = None
     omaha_id: str | None = None
     hourly: bool | None = None
+    stored_per_minute: int | None = None
+    refused_above_per_minute: int | None = None
+    refused_until: str | None = None
 
     def item(self) -> Item:
         return _placed(keys.app(self.app_id), self.attributes())
@@ -161,7 +166,8 @@ class Version(_Record):
 class StoredReport(_Record):
     """What lists, groups and search need of one report; the rest is read from its payload.
 
-    Times are as `clock.to_stored` writes them; `date` is the canonical one.
+    Times are as `clock.to_stored` writes them; `date` is the canonical one. A
+    report that may stand for others names its `sample` (see sampling.py).
     """
 
     report_id: int
@@ -193,6 +199,7 @@ class StoredReport(_Record):
     unread: int = 0
     signature: str | None = None
     omaha_signature: str | None = None
+    sample: str | None = None
 
     @property
     def place(self) -> str:
@@ -231,6 +238,8 @@ class Deleted(_Record):
     """What stands in the place of a deleted report, so that an event which comes late does not
     make it again. While its blobs are not deleted, it has no `expires_at`;
     `log_key` and `claim` are those of a dump that came straight to the store.
+    A report that is counted and not kept was never there: its blobs go when
+    it has been counted, through the report `counted_by`.
     """
 
     report_id: int
@@ -241,6 +250,7 @@ class Deleted(_Record):
     log_key: str | None = None
     claim: str | None = None
     expires_at: int | None = None
+    counted_by: int | None = None
 
     @classmethod
     def at(cls, item: Item | None) -> Deleted | None:
@@ -248,6 +258,27 @@ class Deleted(_Record):
 
     def item(self) -> Item:
         return _placed(keys.report(self.report_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(_Record):
+    """A report that stands for others of its stack, version and minute: those that were counted
+    and not kept, `weight` of them as far as they are folded. It is where the report is."""
+
+    digest: str
+    app_id: str
+    report_id: int
+    group_id: int
+    version_id: int
+    fingerprint: str
+    date: str
+    weight: int = 0
+
+    def key(self) -> Key:
+        return keys.sample(self.app_id, self.digest)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +381,7 @@ class Group(_Record):
         `merged_into` is the group that a person put it into: its reports and its id
         lead there; `unlisted` once it is empty and in no list. `kept` counts what
         people decided that relies on the group: it stays though it has no crash.
+        `sampled` of the `total` are counted and not kept.
     """
 
     group_id: int
@@ -377,6 +409,7 @@ class Group(_Record):
     merged_into: int | None = None
     unlisted: bool | None = None
     kept: int | None = None
+    sampled: int | None = None
 
     def item(self) -> Item:
         return _placed(keys.group(self.group_id), {**self.attributes(), **self.orders()})
@@ -477,6 +510,7 @@ class GroupVersion(_Record):
     total: int
     first_at: str
     last_at: str
+    sampled: int | None = None
 
     def item(self) -> Item:
         key = keys.group_version(self.group_id, self.version_id)
@@ -574,11 +608,13 @@ class Upload(_Record):
 
 @dataclass(frozen=True, slots=True)
 class Landing(_Record):
-    """The crash that a landed dump becomes, claimed before anything is made of it."""
+    """The crash that a landed dump becomes, claimed before anything is made of it; forgotten with
+    it, or some time after it was counted only."""
 
     claim: str
     app_id: str
     report_id: int
+    expires_at: int | None = None
 
     def item(self) -> Item:
         return _placed(keys.landing(self.app_id, self.claim), self.attributes())

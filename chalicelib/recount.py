@@ -9,19 +9,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast
 
 from chalicelib import clock, hours, keys
 from chalicelib.bootstrap import Services
+from chalicelib.deltas import HourCount, Row, row_of
+from chalicelib.hours import HourTotal
 from chalicelib.left_groups import left_groups
 from chalicelib.records import Group, GroupVersion
-from chalicelib.storage.ports import Item, Value, query_all
+from chalicelib.sampling import Weights
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Value, query_all
 from chalicelib.storage.schema import BY_APP
+
+_SAMPLED = "sampled"  # those of a count that are counted and not kept
 
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """How many reports there are, and a line for each count that says otherwise."""
+    """How many reports there are, with those that are counted and not kept, and a line for each
+    count that says otherwise."""
 
     reports: int
     differences: tuple[str, ...]
@@ -43,26 +50,36 @@ class _Tally:
     misplaced: list[str] = field(default_factory=list)
 
     def add(
-        self, app_id: str, version_id: int, group_id: int, day: str, reports: int
+        self, app_id: str, version_id: int, group_id: int, day: str, reports: int, sampled: int
     ) -> tuple[str, str]:
         """Count reports everywhere; the names of the group and of the group in the version."""
         group = keys.group_partition(group_id)
         for partition in (keys.app_partition(app_id), keys.version_partition(version_id), group):
             self.counts[partition, "total"] += reports
             self.counts[partition, day] += reports
+            self.counts[partition, _SAMPLED] += sampled
+            self.counts[partition, f"{day} {_SAMPLED}"] += sampled
         self.counts[group, f"version {version_id}"] += reports
+        self.counts[group, f"version {version_id} {_SAMPLED}"] += sampled
         if (group_id, version_id) not in self.parts:
             self.parts.add((group_id, version_id))
             self.counts[keys.version_partition(version_id), "groups"] += 1
         return group, f"{group} version {version_id}"
 
-    def add_hour(self, partition: str, hour: str, crashes: int) -> None:
-        if hour >= self.hours_since:
-            self.counts[partition, f"{hour}:00"] += crashes
+    def add_hours(self, app_id: str, row: HourCount) -> None:
+        for partition in (keys.app_partition(app_id), keys.version_partition(row.version_id)):
+            self.add_hour(partition, row.hour, HourTotal(row.crashes, row.sessions))
 
-    def add_sessions(self, partition: str, hour: str, sessions: int) -> None:
+    def add_hour(self, partition: str, hour: str, total: HourTotal) -> None:
         if hour >= self.hours_since:
-            self.counts[partition, f"{hour}:00 sessions"] += sessions
+            self.counts[partition, f"{hour}:00"] += total.crashes
+            self.counts[partition, f"{hour}:00 sessions"] += total.sessions
+
+    def take(self, app_id: str, row: Row) -> None:
+        place = (row.version_id, row.group_id, row.day, row.reports, row.sampled)
+        for name in self.add(app_id, *place):
+            if row.reports > 0:
+                self.widen(name, row.first, row.last)
 
     def widen(self, name: str, first: str, last: str) -> None:
         known = self.spans.get(name, (first, last))
@@ -79,14 +96,21 @@ def recount_app(services: Services, app_id: str) -> Recount:
     counted = _Tally(hours_since)
     groups: set[int] = set()
     reports = 0
-    for report in services.crashes.of_app(app_id):
-        reports += 1
-        groups.add(report.group_id)
-        named = counted.add(app_id, report.version_id, report.group_id, report.date[:10], 1)
-        for name in named:
-            counted.widen(name, report.date, report.date)
-        for partition in (keys.app_partition(app_id), keys.version_partition(report.version_id)):
-            counted.add_hour(partition, report.date[:13], 1)
+    stored = services.crashes.of_app(app_id)
+    while part := list(islice(stored, MAX_BATCH_ITEMS)):
+        weights = Weights(services.table, app_id, part)
+        for report in part:
+            row = row_of(report.group_id, report.version_id, report.date, "", weights.of(report))
+            counted.take(app_id, row)
+            counted.add_hours(app_id, _hour_of(row))
+            reports += row.reports
+            groups.add(report.group_id)
+    for row in services.counts.pending(app_id).rows:
+        if row.sample:  # counted, and not yet part of what its sample stands for
+            counted.take(app_id, row)
+            counted.add_hours(app_id, _hour_of(row))
+            reports += row.reports
+            groups.add(row.group_id)
     counted.counts[keys.app_partition(app_id), "groups"] = len(groups)
     unsettled = {
         keys.group_partition(note.group_id) for note in left_groups(services.table, app_id)
@@ -94,6 +118,10 @@ def recount_app(services: Services, app_id: str) -> Recount:
     kept = _kept(services, app_id, hours_since)
     _count_sessions(kept, counted, app_id)
     return Recount(reports, tuple(_differences(kept, counted, unsettled)))
+
+
+def _hour_of(row: Row) -> HourCount:
+    return HourCount(row.version_id, row.first[:13], row.reports, 0)
 
 
 def _hours_since(services: Services, app_id: str) -> str:
@@ -148,19 +176,18 @@ def _kept(services: Services, app_id: str, hours_since: str) -> _Tally:
         group = Group.from_item(item)
         name = keys.group_partition(group.group_id)
         kept.counts[name, "total"] += group.total
+        kept.counts[name, _SAMPLED] += group.sampled or 0
         kept.widen(name, group.created_at, group.last_at)
         _check_place(kept, name, item, group.orders())
         _take_counters(services, kept, name)
     pending = services.counts.pending(app_id)
     kept.counts[app, "groups"] += pending.new_groups
     for row in pending.rows:
-        for name in kept.add(app_id, row.version_id, row.group_id, row.day, row.reports):
-            if row.reports > 0:
-                kept.widen(name, row.first, row.last)
+        kept.take(app_id, row)
+        if row.sample:
+            kept.add_hours(app_id, _hour_of(row))
     for entry in pending.hours:
-        for partition in (app, keys.version_partition(entry.version_id)):
-            kept.add_hour(partition, entry.hour, entry.crashes)
-            kept.add_sessions(partition, entry.hour, entry.sessions)
+        kept.add_hours(app_id, entry)
     _leave_out_the_emptied(kept, app)
     return kept
 
@@ -188,19 +215,21 @@ def _take_counters(services: Services, kept: _Tally, partition: str) -> None:
     for item in query_all(services.table, partition):
         sk = cast(str, item["sk"])
         if sk == "totals":
-            for name in ("total", "groups"):
+            for name in ("total", "groups", _SAMPLED):
                 kept.counts[partition, name] += cast(int, item.get(name, 0))
         elif sk.startswith("days#"):
             for name, count in item.items():
                 if name[:1] == "d" and name[1:].isdigit():
                     kept.counts[partition, f"{sk[5:]}-{name[1:]}"] += cast(int, count)
+                elif name[:1] == "s" and name[1:].isdigit():
+                    kept.counts[partition, f"{sk[5:]}-{name[1:]} {_SAMPLED}"] += cast(int, count)
         elif sk.startswith("hours#"):
             for hour, total in hours.of_item(item):
-                kept.add_hour(partition, hour, total.crashes)
-                kept.add_sessions(partition, hour, total.sessions)
+                kept.add_hour(partition, hour, total)
         elif sk.startswith("version#"):
             part = GroupVersion.from_item(item)
             kept.parts.add((part.group_id, part.version_id))
             _check_place(kept, f"{partition} {sk}", item, part.orders())
             kept.counts[partition, f"version {part.version_id}"] += part.total
+            kept.counts[partition, f"version {part.version_id} {_SAMPLED}"] += part.sampled or 0
             kept.widen(f"{partition} version {part.version_id}", part.first_at, part.last_at)

@@ -34,6 +34,7 @@ from chalicelib.records import (
     orders_of,
     stack_pointer,
 )
+from chalicelib.sampling import Weights
 from chalicelib.storage.ports import (
     Check,
     ConditionFailed,
@@ -164,7 +165,7 @@ class Regrouping:
                 new_groups = 1
                 before = group or _lost(stored)
                 made = replace(
-                    before, group_id=group_id, bucket_id=bucket_id, total=0,
+                    before, group_id=group_id, bucket_id=bucket_id, total=0, sampled=None,
                     created_at=stored.date, last_at=stored.date, last_version_id=version_id,
                     merged_into=None, unlisted=None, kept=None,
                     **titled(anew.report),
@@ -199,7 +200,9 @@ class Regrouping:
         )
         if stack != stored.fingerprint:
             operations.append(left_stack(self._app_id, stored.fingerprint))
-        operations.append(self._delta(stored, moved, new_groups))
+        weights = Weights(self._table, self._app_id, [stored])
+        operations += weights.moved(stored, moved)
+        operations.append(self._delta(stored, moved, new_groups, weights.of(stored)))
         if (group_id, version_id) != (stored.group_id, stored.version_id):
             operations.append(left(self._app_id, stored.group_id, [stored.version_id]))
         return operations, group_id
@@ -280,16 +283,20 @@ class Regrouping:
             task = ReadAnew(self._app_id, group_id, everything=True)
             self._services.queue.send(encode(task), delay_s=delay_s)
 
-    def _delta(self, stored: StoredReport, moved: StoredReport, new_groups: int) -> Put:
-        """Takes the report from the counts of where it was, and adds it to those of where it is."""
-        there = deltas.row_of(moved.group_id, moved.version_id, moved.date, moved.fingerprint)
-        return self._delta_of(stored, [self._less(stored), there], new_groups)
+    def _delta(
+        self, stored: StoredReport, moved: StoredReport, new_groups: int, weight: int
+    ) -> Put:
+        """Takes the report from the counts of where it was, and adds it to those of where it is,
+        with those that it stands for."""
+        place = (moved.group_id, moved.version_id, moved.date, moved.fingerprint)
+        there = deltas.row_of(*place, weight)
+        return self._delta_of(stored, [self._less(stored, weight), there], new_groups)
 
-    def _less(self, stored: StoredReport) -> deltas.Row:
+    def _less(self, stored: StoredReport, weight: int) -> deltas.Row:
         # earlier forms counted no stacks
         stack = stored.fingerprint if self._is_counted(stored.fingerprint) else ""
-        row = deltas.row_of(stored.group_id, stored.version_id, stored.date, stack)
-        return row._replace(reports=-1)
+        place = (stored.group_id, stored.version_id, stored.date, stack)
+        return deltas.less(deltas.row_of(*place, weight))
 
     def _delta_of(self, stored: StoredReport, rows: list[deltas.Row], new_groups: int = 0) -> Put:
         shard = stored.report_id % keys.DELTA_SHARDS
@@ -319,6 +326,7 @@ class Regrouping:
     def _take_back(self, stored: StoredReport) -> None:
         """Erase the report again, with its counts."""
         doomed = items_of(stored)
+        weights = Weights(self._table, self._app_id, [stored])
         if stored.database_id:
             place = keys.database_id(stored.database_id)
             alias = self._table.get(place)
@@ -327,7 +335,8 @@ class Regrouping:
         operations: list[Operation] = [
             Delete(keys.report(stored.report_id), require=_as_it_is(stored)),
             *map(Delete, doomed),
-            self._delta_of(stored, [self._less(stored)]),
+            *weights.taken(stored),
+            self._delta_of(stored, [self._less(stored, weights.of(stored))]),
             left(self._app_id, stored.group_id, [stored.version_id]),
             left_stack(self._app_id, stored.fingerprint),
         ]
