@@ -56,7 +56,6 @@ and everything that a known crash needs is found by exact keys.
 | sessions that were taken, by the digest of their batch's id | `sessions#APP#SHARD` | `DIGEST` | |
 | what is remembered of a spike, and of new groups | `watch#APP` | what it is of | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
-| app with counts to fold in a shard, since when | `unfolded#SHARD` | `APP` | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
 | build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
 | dump that is uploaded in two steps | `uploads#APP#SHARD` | `UPLOAD` | |
@@ -352,11 +351,6 @@ def session_batches_of_app(app_id: str) -> tuple[str, ...]:
 
 def delta(app_id: str, shard: int, batch: str) -> Key:
     return Key(f"delta#{app_id}#{shard}", batch)
-
-
-def unfolded(app_id: str, shard: int) -> Key:
-    """That there may be deltas of an app in a shard which whoever wrote them leaves to others."""
-    return Key(f"unfolded#{shard}", app_id)
 
 
 def lease(name: str) -> Key:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from chalicelib import clock, keys
 from chalicelib.bootstrap import Services
+from chalicelib.metrics import Metric
 from chalicelib.storage.ports import ConditionFailed, Conflict, Table, Update
 
 _log = logging.getLogger(__name__)
@@ -45,9 +46,14 @@ def _send_what_was_left(services: Services) -> None:
     services.outbox.sweep()
 
 
+def _measure(services: Services) -> None:
+    services.metrics.gauge(Metric.QUEUE_DEPTH, services.queue.depth())
+
+
 EVERY_MINUTE: Sequence[Job] = (
     Job("detect", _detect),
     Job("send_notifications", _send_what_was_left),
+    Job("measure", _measure),
 )
 EVERY_HOUR: Sequence[Job] = (Job("sweep_exports", _sweep_exports),)
 

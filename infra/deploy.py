@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen.stack, chosen.folder, parameters, chosen.artifacts, report=print
         )
     except DeploymentFailed as error:
-        print(f"make deploy: {error}", file=sys.stderr)  # noqa: T201
+        print(f"make deploy: {error}", file=sys.stderr)
         return 1
     if not deployed.changed:
-        print(f"{chosen.stack} is up to date")  # noqa: T201
+        print(f"{chosen.stack} is up to date")
     for name, value in sorted(deployed.outputs.items()):
-        print(f"{name:<32} {value}")  # noqa: T201
+        print(f"{name:<32} {value}")
     return 0
 
 

@@ -10,7 +10,17 @@ import pytest
 # What they are for stands in docs/dependencies.md.
 HEAVY = (
     *("symbolic", "multi_demangle", "cffi", "siggen", "glom", "msgpack", "luqum", "ply"),
-    *("boto3", "botocore", "aws_lambda_powertools", "granian", "click", "tqdm", "sqlite3"),
+    *(
+        "boto3",
+        "botocore",
+        "aws_lambda_powertools",
+        "aws_xray_sdk",
+        "prometheus_client",
+        "granian",
+        "click",
+        "tqdm",
+        "sqlite3",
+    ),
     *("chalicelib.formats.minidump.report", "chalicelib.formats.minidump.reader", "subprocess"),
 )
 

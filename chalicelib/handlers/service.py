@@ -35,7 +35,7 @@ def metrics() -> Response:
     kept = services().metrics
     if not isinstance(kept, PrometheusMetrics):
         told = "this server keeps no metrics itself: see CloudWatch, namespace Crashbucket"
-        return json_answer({"errors": {"base": [told]}}, 404)
+        return json_answer({"errors": {"metrics": [told]}}, 404)
     current = routes.current_request
     assert isinstance(current, Request)
     token = incoming(current, with_form=False).token

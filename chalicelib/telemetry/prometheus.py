@@ -92,6 +92,7 @@ class PrometheusMetrics:
         from prometheus_client import values  # noqa: PLC0415
 
         values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+        self._close_files = values.ValueClass.close_all_files
         registry = library.CollectorRegistry()  # unused: the files are what is collected
         self._totals = {
             metric: library.Counter(f"crashbucket_{_snake(metric)}", text, registry=registry)
@@ -126,6 +127,11 @@ class PrometheusMetrics:
 
     def flush(self) -> None:
         """Nothing: it is in the files."""
+
+    def close(self) -> None:
+        """Give the slot to others; what was counted stays."""
+        self._close_files()
+        os.close(self._lock)
 
     def text(self, shows: Callable[[str], bool]) -> bytes:
         """All processes' counts and the gauges, in Prometheus' text format (version 0.0.4).
@@ -201,6 +207,10 @@ def _is_sound(file: Path) -> bool:
     from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415
 
     try:
+        with file.open("rb") as opened:
+            (used,) = struct.unpack("i", opened.read(4))
+        if used < 0:
+            return False
         values = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
         for key, *_ in values:
             json.loads(key)

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.metrics import Metric
 from infra.template.alarms import ALARMS, NAMESPACE
-from infra.template.cloudformation import STACK_NAME, Json, Resource, sub
+from infra.template.cloudformation import Json, Resource, sub
 from infra.template.functions import FUNCTIONS, STAGE
 
 _WIDTH, _HEIGHT = 8, 6  # three in a row of CloudWatch's 24

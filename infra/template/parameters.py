@@ -116,6 +116,29 @@ ACCESS_LOG = Parameter(
     "on",
     limits={"AllowedValues": ["on", "off"]},
 )
+TRACING = Parameter(
+    "Tracing",
+    _API,
+    "Whether X-Ray traces the first request of each second and 5 % of the others: 5 dollars for a "
+    "million traces, which a quiet stack makes of nearly all its requests",
+    "off",
+    limits={"AllowedValues": ["on", "off"]},
+)
+AUTO_CREATE_APPS = Parameter(
+    "AutoCreateApps",
+    _API,
+    "1: a crash that names an unknown appid makes an app, as omaha-server did; 0: it is refused",
+    1,
+    _NUMBER,
+    {"AllowedValues": [0, 1]},
+)
+METRICS_APPS = Parameter(
+    "MetricsApps",
+    _API,
+    "Ids of apps, with commas between, whose crashes are counted in CloudWatch by themselves too "
+    "(0.30 dollars a month for each metric that has values)",
+    "",
+)
 DOMAIN_NAME = Parameter(
     "DomainName",
     _DOMAIN,
@@ -192,7 +215,10 @@ PARAMETERS = (
     BURST,
     PARTYCRASHER_READ,
     ALLOWED_ORIGIN,
+    AUTO_CREATE_APPS,
+    METRICS_APPS,
     ACCESS_LOG,
+    TRACING,
     DOMAIN_NAME,
     CERTIFICATE_ARN,
     HOSTED_ZONE_ID,
@@ -204,6 +230,7 @@ PARAMETERS = (
 )
 
 HAS_ACCESS_LOG = "HasAccessLog"
+HAS_TRACING = "HasTracing"
 HAS_EMAIL = "HasEmail"
 HAS_DOMAIN = "HasDomain"
 HAS_ZONE = "HasZone"
@@ -212,6 +239,7 @@ HAS_PROCESS_CONCURRENCY = "HasProcessConcurrency"
 
 CONDITIONS: Mapping[str, Json] = {
     HAS_ACCESS_LOG: {"Fn::Equals": [ACCESS_LOG.ref, "on"]},
+    HAS_TRACING: {"Fn::Equals": [TRACING.ref, "on"]},
     HAS_EMAIL: ALERT_EMAIL.chosen(),
     HAS_DOMAIN: DOMAIN_NAME.chosen(),
     HAS_ZONE: {"Fn::And": [DOMAIN_NAME.chosen(), HOSTED_ZONE_ID.chosen()]},
