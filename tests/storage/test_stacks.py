@@ -91,15 +91,16 @@ def test_the_code_lies_under_its_hash_in_a_bucket_that_is_shut(
     assert code["Key"] in first
 
 
-def test_a_parameter_that_the_template_does_not_have_is_named(
-    stacks: Stacks, folder: Path
-) -> None:
+def test_a_parameter_that_the_template_does_not_have_is_named(stacks: Stacks, folder: Path) -> None:
     with pytest.raises(DeploymentFailed, match="no parameter Colour: use Color, Size"):
         stacks.deploy("one", folder, {"Colour": "blue"})
 
 
 def test_what_aws_refuses_is_a_message(
-    stacks: Stacks, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stacks: Stacks,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(DeploymentFailed, match="NoSuchBucket"):
         stacks.deploy("one", folder, {}, bucket="there-is-none")
