@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from chalicelib import correlation, keys, payload
+from chalicelib import keys, payload
 from chalicelib.ids import IdSource
 from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.payload import Payload
@@ -26,7 +24,7 @@ class Intake:
 
     def receive(self, received: Payload) -> int:
         """Durable when it returns; the id under which the report will be found."""
-        data = payload.encode(replace(received, correlation_id=correlation.current()))
+        data = payload.encode(received)
         while True:
             report_id = self._ids.next()
             try:
