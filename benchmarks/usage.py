@@ -12,22 +12,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks import corpus, storehouse
-from benchmarks.doors import OMAHA_ID, Door
+from benchmarks.doors import DOORS, OMAHA_ID, Door
 from benchmarks.functions import FUNCTIONS, Functions, Passing, on_lambda
 from benchmarks.minidumps import made
 from chalicelib import bootstrap
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
+from chalicelib.settling import Settling
 from chalicelib.storage.counting import CountingBlobs, CountingQueue, CountingTable
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.telemetry.emf import EmfMetrics
 
-_PLATFORM_LOG_BYTES = 700  # that Lambda itself writes for a call in JSON: start and report
+_ACCESS_LOG_BYTES = 400  # that API Gateway writes for a request, where it is to
 _NUMBERS_APART = 100_000  # of the crashes that prime a store from those that are measured
 _PRIMING_BATCH = 25
 # Earlier reports of each known stack for every one that is measured. How many reports have a stack
 # is noted with its terms whenever they are twice as many: a stack that is rare pays for that often.
 _PRIMED_TIMES = 16
+_DELETED_STACKS = 10  # that a stack is rarer is noted with its terms too, for each halving
 _PRIMED_CAUSES = 100  # of a store that new stacks come to
 
 
@@ -42,8 +44,11 @@ class Traffic:
     reports: int  # measured
 
 
-QUIET = Traffic("0.4/s (1 million a month)", a_second=0.4, batch=1, folded_together=24, reports=96)
-BUSY = Traffic("10/s (26 million a month)", a_second=10, batch=10, folded_together=240, reports=240)
+# A batch is gathered for a second from its first message on. A fold takes fifty batches at most.
+QUIET = Traffic("1 million a month (0.4/s)", a_second=0.4, batch=1, folded_together=24, reports=96)
+STEADY = Traffic("10 million a month (4/s)", a_second=4, batch=5, folded_together=240, reports=240)
+BUSY = Traffic("26 million a month (10/s)", a_second=10, batch=10, folded_together=240, reports=240)
+TRAFFICS = (QUIET, STEADY, BUSY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +139,48 @@ def make_app(services: Services, *, symbols: bool) -> str:
     return app.app_id
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What one report costs that is deleted with many others, as retention does it: units, with
+    the settling of its group."""
+
+    write_units: float
+    read_units: float
+
+
+def measure_deletion(reports: int = 600) -> Deletion:
+    """Delete every other report of an app with so many of a few stacks."""
+    with storehouse.fresh_folder() as folder:
+        counting = Counting(folder)
+        try:
+            services = counting.services()
+            app_id = make_app(services, symbols=False)
+            functions = Functions(services, app_id)
+            crashes = [
+                replace(crash, cause=corpus.known_cause(crash.number % _DELETED_STACKS))
+                for crash in crashes_of(known=True, seed=1, count=reports)
+            ]
+            prime(functions, DOORS[0], crashes, 2)
+            ids = [report.report_id for report in services.crashes.of_app(app_id)][::2]
+            counting.reset()
+            services.deletion.delete(app_id, ids)
+            Settling(services, app_id).run()
+            table = counting.table.snapshot()
+            return Deletion(table.write_units / len(ids), table.read_units / len(ids))
+        finally:
+            counting.close()
+
+
 def crashes_of(*, known: bool, seed: int, count: int) -> list[corpus.Crash]:
     return list(corpus.Corpus(seed, new_share=0.0 if known else 1.0).crashes(count))
 
 
 def prime(functions: Functions, door: Door, crashes: Sequence[corpus.Crash], times: int) -> None:
     """Send the like of these so many times before, and leave nothing in the queue."""
-    for time in range(1, times + 1):
+    for turn in range(1, times + 1):
         for first in range(0, len(crashes), _PRIMING_BATCH):
             for crash in crashes[first : first + _PRIMING_BATCH]:
-                functions.send(door, replace(crash, number=crash.number + time * _NUMBERS_APART))
+                functions.send(door, replace(crash, number=crash.number + turn * _NUMBERS_APART))
             while functions.process(_PRIMING_BATCH):
                 pass
         functions.minute()
@@ -203,7 +240,8 @@ def _usage(
     calls = Counter(call.function for call in functions.calls)
     logged: Counter[str] = Counter()
     for call in functions.calls:
-        logged[call.function] += call.log_bytes + _PLATFORM_LOG_BYTES
+        logged[call.function] += call.log_bytes
+    logged["api"] += calls["api"] * _ACCESS_LOG_BYTES
     return Usage(
         write_units=table.write_units / reports,
         read_units=table.read_units / reports,

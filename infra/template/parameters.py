@@ -189,18 +189,17 @@ API_MEMORY = Parameter(
     "ApiMemory",
     _CAPACITY,
     "Megabytes of the API's function; its processor grows with them (1769: one core)",
-    1024,
+    768,
     _NUMBER,
     {"MinValue": 512, "MaxValue": 10240},
 )
 PROCESS_MEMORY = Parameter(
     "ProcessMemory",
     _CAPACITY,
-    "Megabytes of the function that processes reports; a minidump of 100 MB with symbols needs "
-    "about 1000",
-    1769,
+    "Megabytes of the function that processes reports; a minidump of 100 MB needs about 400",
+    1280,
     _NUMBER,
-    {"MinValue": 1024, "MaxValue": 10240},
+    {"MinValue": 512, "MaxValue": 10240},
 )
 
 PARAMETERS = (
