@@ -27,6 +27,7 @@ from chalicelib.exports import Exports
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
+from chalicelib.intake_limit import IntakeLimit
 from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.metrics import Metrics, NoMetrics
@@ -147,6 +148,7 @@ def build(
         arrived=lambda what: announce(queue, what, settings.visibility_s),
     )
     reader = Reader(symbols.source)
+    limit = IntakeLimit(table, accounts, metrics or NoMetrics(), settings.refused_above_per_minute)
     counts = Counts(
         table,
         bucketing.count_reports,
@@ -181,7 +183,7 @@ def build(
         policies=policies,
         omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
-        intake=Intake(blobs, ids, metrics),
+        intake=Intake(blobs, ids, metrics, limit),
         landings=landings,
         uploads=Uploads(
             table,
