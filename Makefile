@@ -8,6 +8,7 @@ N ?= 20000
 EXAMPLES ?= 200
 # The processor of a stack's functions: arm64 costs a fifth less a second.
 ARCH ?= arm64
+OUT ?= build
 STACK ?= crashbucket
 PARAMS ?=
 # Lambda's Python: what packages it is what it is packaged for.
@@ -50,11 +51,11 @@ drift: $(DEV_STAMP)  ## 10,000 random operations on reports and groups; a recoun
 contract: $(DEV_STAMP)  ## EXAMPLES (200) requests for each operation of the OpenAPI document
 	CRASHBUCKET_CONTRACT_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/openapi/test_contract.py
 
-package: $(PACKAGE_STAMP)  ## build/: template and zip of a stack for ARCH (arm64, x86_64)
-	$(PACKAGE_VENV)/bin/python -m infra.package --arch $(ARCH) --out build
+package: $(PACKAGE_STAMP)  ## build/: template and zip of a stack for ARCH (arm64, x86_64, native)
+	$(PACKAGE_VENV)/bin/python -m infra.package --arch $(ARCH) --out $(OUT)
 
 deploy: $(PACKAGE_STAMP)  ## make or update the stack STACK of what is in build/ (PARAMS="Name=value ...")
-	$(PACKAGE_VENV)/bin/python -m infra.deploy $(STACK) --from build $(PARAMS)
+	$(PACKAGE_VENV)/bin/python -m infra.deploy $(STACK) --from $(OUT) $(PARAMS)
 
 test-deployed: $(DEV_STAMP)  ## the black-box suite on a stack in an emulated AWS on this machine
 	CRASHBUCKET_TARGET=ministack $(BIN)/python -m pytest tests/blackbox

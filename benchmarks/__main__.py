@@ -20,6 +20,7 @@ _FULL = (
     ("queries",),
     ("bugsink",),
     ("drain",),
+    ("package",),
 )
 _QUICK = (
     ("profile_spine", "--reports", "1500", "--floor-seconds", "0.5"),
@@ -31,6 +32,7 @@ _QUICK = (
     ("queries", "--reports", "2000"),
     ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
+    ("package", "--runs", "3"),
 )
 
 

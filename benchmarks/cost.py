@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 
-from benchmarks import corpus, output, prices, spike, storehouse
+from benchmarks import corpus, output, spike, storehouse
 from benchmarks.counted import Counted, second
 from chalicelib.storage.ports import MAX_BATCH_ITEMS
 
@@ -226,14 +226,13 @@ def _print(small: Sequence[Line], large: Sequence[Line]) -> None:
                     cost.blob_puts,
                     cost.blob_bytes,
                     cost.queue_calls,
-                    _bill(line).total,
                     f"{cost.largest_share:.0%} {cost.largest_key}",
                 )
             )
         worst[before.known] = max(worst[before.known], *ratios(before, after).values())
     heading = (
         "a report", "stored", "reads", "read units", "writes", "write units", "table bytes",
-        "blob puts", "blob bytes", "queue calls", "$/million", "largest share of writes",
+        "blob puts", "blob bytes", "queue calls", "largest share of writes",
     )  # fmt: skip
     print(output.table(heading, rows))
     verdict = "kept" if worst[True] <= ALLOWED_RATIO else "BROKEN"
@@ -244,29 +243,11 @@ def _print(small: Sequence[Line], large: Sequence[Line]) -> None:
         f"new stacks: at most {most:.0f} writes of {MAX_BATCH_ITEMS}: {verdict}; "
         f"dearest number at the large store: {worst[False]:.3f} times"
     )
-    bill = _bill(
-        next(line for line in large if line.known and line.batch == 10 and not line.minidumps)
-    )
-    print(
-        f"known stack, batches of 10, dollars a million: DynamoDB {bill.dynamodb:.2f}, "
-        f"S3 {bill.s3:.2f}, SQS {bill.sqs:.2f}, Lambda {bill.compute:.2f}, "
-        f"API Gateway {bill.api_gateway:.2f}\n"
-    )
 
 
 def _name(line: Line) -> str:
     kind = " minidump" if line.minidumps else ""
     return f"{'known' if line.known else 'new'}{kind}, batch {line.batch}"
-
-
-def _bill(line: Line) -> prices.Bill:
-    return prices.bill(
-        write_units=line.cost.write_units,
-        read_units=line.cost.read_units,
-        blob_puts=line.cost.blob_puts,
-        blob_gets=line.cost.blob_gets,
-        batch=line.batch,
-    )
 
 
 def _print_storms(storms: dict[str, spike.Storm]) -> None:

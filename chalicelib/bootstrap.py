@@ -48,6 +48,7 @@ from chalicelib.queries.searchable import DocumentReader
 from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.queries.user_search import UserSearch
 from chalicelib.reading import Reader
+from chalicelib.sessions import Sessions
 from chalicelib.storage.no_queue import NoQueue
 from chalicelib.storage.ports import Blobs, Queue, Table, Topic
 from chalicelib.symbol_uploads import SymbolUploads
@@ -113,6 +114,7 @@ class Services:
     symbol_lists: SymbolLists
     alerts: AlertBook
     detector: Detector
+    sessions: Sessions
     outbox: Outbox
     webhooks: Webhooks
     notifier: Notifier
@@ -162,6 +164,7 @@ def build(
     feedback = FeedbackBook(table, blobs)
     notifications = notifications or NoQueue()
     outbox = Outbox(table, notifications, ids)
+    versions = Versions(table, ids)
     policies = Policies(table, default_policy(settings), accounts.forget_app)
     alerts = AlertBook(table, ids, outbox, metrics)
     webhooks = Webhooks(table, ids, settings, secret)
@@ -234,11 +237,12 @@ def build(
         reader=reader,
         symbols=symbols,
         symbol_uploads=SymbolUploads(table, blobs, symbols),
-        versions=Versions(table, ids),
+        versions=versions,
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
         alerts=alerts,
         detector=Detector(table, counts, accounts, policies, alerts),
+        sessions=Sessions(table, counts, versions, ids),
         outbox=outbox,
         webhooks=webhooks,
         notifier=Notifier(

@@ -16,6 +16,7 @@ from chalicelib import (
     chosen_store,
     group_commands,
     policy_commands,
+    reprocess_commands,
     symbol_commands,
     user_commands,
 )
@@ -134,6 +135,7 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
 
 
 alert_commands.register(commands, _DATA, _JSON, _services, _answer)
+reprocess_commands.register(commands, _DATA, _JSON, _services, _answer)
 policy_commands.register(app, _DATA, _JSON, _services, _answer)
 user_commands.register(commands, _DATA, _JSON, _services, _answer)
 group_commands.register(commands, _DATA, _JSON, _services, _answer)

@@ -155,7 +155,7 @@ class Batch:
                     rows.append(row_behind(sample))
                     continue
             self._note_lacking(crash, fingerprint)
-            report = _stored_report(crash, version_id, group_id, fingerprint)
+            report = stored_report(crash, version_id, group_id, fingerprint)
             if is_above:
                 report, operations = self.keeping.as_sample(crash, report)
                 self.operations += operations
@@ -294,7 +294,7 @@ def _version_key(crash: Crash) -> Key:
     return keys.version(crash.app.app_id, build.version or "", build.short_version or "")
 
 
-def _stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: str) -> StoredReport:
+def stored_report(crash: Crash, version_id: int, group_id: int, fingerprint: str) -> StoredReport:
     report, received = crash.report, crash.received
     return StoredReport(
         report_id=crash.report_id,

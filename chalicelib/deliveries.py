@@ -8,6 +8,7 @@ come again, and end in the dead letters, which are given up here too.
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -29,7 +30,7 @@ from chalicelib.tasks import MAX_DELAY_S, Expire, ExportReport, FinishDeletion, 
 
 _log = logging.getLogger(__name__)
 
-BATCH = 25  # messages at a time: what one commit takes of known crashes
+_ALONE_FROM = 3  # deliveries: what ends a worker or a function takes its neighbours along twice
 
 Done = Callable[[Sequence[Message]], object]
 
@@ -49,8 +50,12 @@ class Deliveries:
         have. After `tasks_until` (of `time.monotonic`) no further task is begun.
         """
         events = [message for message in messages if not tasks.is_task(message.body)]
-        if events:
-            self._process_events(events, done)
+        if first := [message for message in events if message.deliveries < _ALONE_FROM]:
+            self._process_events(first, done)
+        suspects = [message for message in events if message.deliveries >= _ALONE_FROM]
+        random.shuffle(suspects)  # so that not the same ones come after what ends it
+        for message in suspects:
+            self._process_events([message], done)
         waiting = [message for message in messages if tasks.is_task(message.body)]
         for number, message in enumerate(waiting):
             if number and time.monotonic() > tasks_until:

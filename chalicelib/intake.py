@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from chalicelib import correlation, keys, payload
+from chalicelib import keys, payload
 from chalicelib.ids import IdSource
 from chalicelib.intake_limit import IntakeLimit
 from chalicelib.metrics import Metric, Metrics, NoMetrics
@@ -46,7 +44,7 @@ class Intake:
         """
         if not admitted:
             self.require_open(received.app_id)
-        data = payload.encode(replace(received, correlation_id=correlation.current()))
+        data = payload.encode(received)
         while True:
             report_id = self._ids.next()
             try:

@@ -185,6 +185,14 @@ class Processor:
 
     # --- reading ---
 
+    def read_again(self, report_id: int) -> Crash:
+        """The crash as its payload reads now. Raises `BlobNotFound`, `FormatError`, and whatever
+        breaks its reader."""
+        key = keys.raw_blob(report_id)
+        return self._read(
+            report_id, payload.read(self._blobs, key, max_log_bytes=self._max_dump_bytes)
+        )
+
     def _read(self, report_id: int, received: Payload) -> Crash:
         app = self._app_of(received.app_id)
         if app is None:

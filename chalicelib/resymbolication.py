@@ -34,13 +34,13 @@ from chalicelib.tasks import (
     announce,
     encode,
     settled_s,
+    work_s,
 )
 
 _log = logging.getLogger(__name__)
 
 _STACKS_A_MESSAGE = 1000  # of 35 bytes: an SQS message has room for 256 kB
 _SETTLED_TOGETHER = 0.25  # of the time until it: what asks for settling within it asks once
-_PART_OF_VISIBILITY = 0.25  # of a message's time is worked; the rest is left to another message
 
 
 class Resymbolication:
@@ -53,7 +53,7 @@ class Resymbolication:
         self._services = services
         self._table = services.table
         visibility_s = services.settings.visibility_s
-        self._work_s = visibility_s * _PART_OF_VISIBILITY
+        self._work_s = work_s(visibility_s)
         # No crash that was in work when symbols arrived, or a group was left, is in work then.
         self._settled_s = settled_s(visibility_s)
 

@@ -114,7 +114,18 @@ _NAMES: dict[str, type[Task]] = {
 }
 
 
+BATCH = 25  # messages at a time: what one commit takes of known crashes
 MAX_DELAY_S = 900  # SQS's limit
+_PART_OF_VISIBILITY = 0.25
+_MAX_WORK_S = 15.0
+
+
+def work_s(visibility_s: int) -> float:
+    """For how many seconds a task works before it leaves the rest to another message.
+
+    A function that Lambda ends after a minute begins a task in the first quarter of that.
+    """
+    return min(visibility_s * _PART_OF_VISIBILITY, _MAX_WORK_S)
 
 
 def settled_s(visibility_s: int) -> int:

@@ -1,4 +1,4 @@
-"""Make the package of a stack: `python -m infra.package [--arch x86_64|arm64] [--out build]`.
+"""Make the package of a stack: `python -m infra.package [--arch ARCHITECTURE] [--out build]`.
 
 Runs under the interpreter that the functions are to run under (`make package`
 finds one): its version is the runtime's, and its bytecode goes into the zip.
@@ -22,22 +22,25 @@ from pathlib import Path
 
 from infra.packaging import chalice_template, sdk, wheels
 from infra.packaging.archive import write_zip
-from infra.packaging.wheels import ARCHITECTURES, Architecture, CannotPackage
+from infra.packaging.wheels import ARCHITECTURES, Architecture, CannotPackage, own_architecture
 from infra.template.stack import NotAsChaliceMakesIt, merged
 
 REQUIREMENTS = ("requirements.txt", "requirements-sdk.txt")
 MAX_ZIP_BYTES = 45_000_000  # Lambda takes 50 MB in a request; ours go by S3, and start with less
 _OLDEST, _NEWEST = (3, 12), (3, 13)  # symbolic needs the former; Lambda has no later one yet
 _LARGEST_SHOWN = 8
+_NATIVE = "native"  # this machine's, to run the package here
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make package", description=__doc__)
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="arm64")
+    parser.add_argument("--arch", choices=(*ARCHITECTURES, _NATIVE), default="arm64")
     parser.add_argument("--out", type=Path, default=Path("build"))
     chosen = parser.parse_args(arguments)
     try:
-        package(Path.cwd(), chosen.out.resolve(), chosen.arch)
+        is_native = chosen.arch == _NATIVE
+        architecture = own_architecture(platform.machine()) if is_native else chosen.arch
+        package(Path.cwd(), chosen.out.resolve(), architecture)
     except (CannotPackage, NotAsChaliceMakesIt) as error:
         print(f"make package: {error}", file=sys.stderr)
         return 1

@@ -183,7 +183,7 @@ def test_symbols_for_every_app_reach_each_and_those_of_one_only_that(
 def test_what_takes_too_long_goes_on_in_another_message(
     services: Services, app: App, reader: NamedByBuilds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.resymbolication._PART_OF_VISIBILITY", 0)
+    monkeypatch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", 0)
     for offset in range(5):
         for _ in range(3):
             crash(services, app, (GAME, offset), (GAME, 1000))

@@ -208,6 +208,7 @@ def test_import_waits_until_the_stacks_functions_are_done(
     assert replayed == {"replayed": 0, "dead": [letter["report_id"]]}
     assert stack.json("recount") == {"reports": 1, "differences": []}
     assert stack.json("rebucket")["moved"] == 0
+    assert stack.json("reprocess", "--app", app_id)["reports"] == 1
     (report,) = stack.services().crashes.of_app(app_id)
     stacks = stack.json("group", "stacks", app_id, str(report.group_id))["stacks"]
     assert [entry["crashes"] for entry in stacks] == [1]

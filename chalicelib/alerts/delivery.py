@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -97,6 +98,7 @@ class Notifier:
         self._tools = tools
         self._pool: ThreadPoolExecutor | None = None
         self._tidy_at = 0.0
+        self._counting = threading.Lock()
 
     # --- the queue ---
 
@@ -224,7 +226,7 @@ class Notifier:
             self._failed(claimed, error)
         else:
             tools.attempts.end(claimed, DELIVERED)
-            tools.metrics.count(Metric.DELIVERED, app_id=alert.app_id)
+            self._count(Metric.DELIVERED, alert.app_id)
 
     def _attempt_it(self, attempt: Attempt, alert: Alert) -> None:
         """Raises `NotDelivered`."""
@@ -273,9 +275,13 @@ class Notifier:
     def _given_up(self, attempt: Attempt, problem: str) -> None:
         if self._tools.attempts.give_up(attempt, problem):
             _log.error("alert %d did not reach %s: %s", attempt.alert_id, attempt.receiver, problem)
-            self._tools.metrics.count(Metric.UNDELIVERED, app_id=attempt.app_id)
+            self._count(Metric.UNDELIVERED, attempt.app_id)
 
     # --- helpers ---
+
+    def _count(self, metric: Metric, app_id: str) -> None:
+        with self._counting:  # metrics know no threads
+            self._tools.metrics.count(metric, app_id=app_id)
 
     def _attempt(self, message: Deliver) -> Attempt | None:
         return self._tools.attempts.find(message.app_id, message.alert_id, message.receiver)

@@ -110,7 +110,9 @@ def is_told_of(group: Group) -> bool:
 
 def titled(group: Group) -> str:
     """What a group is called, in a line."""
-    return group.signature or group.exception_type or group.reason or f"group {group.group_id}"
+    function = ".".join(filter(None, [group.class_name, group.method])) or group.signature
+    told = " in ".join(filter(None, [group.exception_type, function]))
+    return told or group.reason or f"group {group.group_id}"
 
 
 def _called(version: Version) -> str:

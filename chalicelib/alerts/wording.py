@@ -47,6 +47,8 @@ def text(about: About) -> str:
 
 def _happened(alert: Alert) -> str:
     match alert.kind:
+        case AlertKind.NEW_GROUP if alert.group_id is None:
+            return f"At least {alert.observed} crashes that were not seen before."
         case AlertKind.NEW_GROUP:
             return "A crash that was not seen before."
         case AlertKind.REGRESSED_GROUP:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from urllib.parse import urlsplit
 
 from chalice.app import Blueprint, Request, Response
 
@@ -20,7 +19,7 @@ from chalicelib.handlers.common import (
     text_answer,
 )
 from chalicelib.handlers.hockeyapp_shape import identifier
-from chalicelib.handlers.public_url import public_url
+from chalicelib.handlers.public_url import path_prefix
 
 routes = Blueprint(__name__)
 
@@ -163,8 +162,7 @@ def _text(said: str) -> str:
 
 
 def _prefix() -> str:
-    """What the paths of this service begin with for the client: a stage, or a proxy's part."""
-    return urlsplit(public_url(_request(), services().settings.base_url)).path
+    return path_prefix(_request(), services().settings.base_url)
 
 
 def _incoming() -> Incoming:

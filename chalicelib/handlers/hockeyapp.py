@@ -24,6 +24,7 @@ from chalicelib.handlers.common import (
 )
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
+from chalicelib.handlers.public_url import path_prefix
 from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.queries.group_order import Sort
 from chalicelib.queries.paging import cut
@@ -102,7 +103,10 @@ def _post_quincy(request: Incoming, app: App, xml: bytes) -> Response:
 
 def _accepted(request: Incoming, app: App, crash_id: int) -> Response:
     """201 with the document's plist, or JSON for a client that asks for it."""
-    location = f"{_APPS}/{app.app_id}/crashes/{crash_id}"
+    current = routes.current_request
+    assert isinstance(current, Request)
+    prefix = path_prefix(current, services().settings.base_url)
+    location = f"{prefix}{_APPS}/{app.app_id}/crashes/{crash_id}"
     if "application/json" in request.header("accept"):
         return json_answer(
             {"id": crash_id, "status": "success"}, 201, headers={"Location": location}

@@ -16,7 +16,7 @@ from chalicelib.handlers.common import (
     services,
 )
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
-from chalicelib.handlers.public_url import absolute
+from chalicelib.handlers.public_url import absolute, path_prefix
 from chalicelib.minidump_payload import MAX_NAME_CHARS
 
 routes = Blueprint(__name__)
@@ -52,7 +52,8 @@ def begin_upload(app_id: str) -> Response:
         "fields": dict(begun.form.fields),
         "expires_at": clock.to_wire(begun.expires_at),
     }
-    location = f"/api/2/apps/{app.app_id}/uploads/{begun.upload_id}"
+    prefix = path_prefix(current, services().settings.base_url)
+    location = f"{prefix}/api/2/apps/{app.app_id}/uploads/{begun.upload_id}"
     return json_answer(answer, 201, headers={"Location": location})
 
 

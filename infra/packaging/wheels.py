@@ -6,8 +6,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Literal, get_args
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from infra.packaging.elf import stripped
 
@@ -52,6 +56,27 @@ def install(requirements: Iterable[Path], target: Path, architecture: Architectu
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip
     if done.returncode != 0:
         raise CannotPackage(f"no wheels for {architecture}:\n{done.stderr.strip()}")
+    lacking = missing(target)
+    if lacking:
+        raise CannotPackage("the requirements are not whole:\n" + "\n".join(lacking))
+
+
+def missing(folder: Path) -> list[str]:
+    """What the wheels in the folder say they need and is not there: `WHEEL needs REQUIREMENT`."""
+    present = {
+        canonicalize_name(found.metadata["Name"]): found.version
+        for found in distributions(path=[str(folder)])
+    }
+    lacking = []
+    for found in distributions(path=[str(folder)]):
+        for text in found.requires or ():
+            needed = Requirement(text)
+            if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+                continue
+            version = present.get(canonicalize_name(needed.name))
+            if version is None or not needed.specifier.contains(version, prereleases=True):
+                lacking.append(f"{found.metadata['Name']} needs {text}")
+    return sorted(lacking)
 
 
 def prune(folder: Path) -> None:

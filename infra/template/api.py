@@ -12,6 +12,7 @@ from infra.template.parameters import (
     DOMAIN_NAME,
     HAS_ACCESS_LOG,
     HAS_DOMAIN,
+    HAS_TRACING,
     HAS_ZONE,
     HOSTED_ZONE_ID,
     LOG_RETENTION_DAYS,
@@ -87,7 +88,7 @@ def settings() -> Json:
         "StageName": STAGE,
         "EndpointConfiguration": {"Type": "REGIONAL"},
         "OpenApiVersion": "2.0",  # without it SAM makes a second stage, called Stage
-        "TracingEnabled": True,
+        "TracingEnabled": either(HAS_TRACING, True, False),
         "MethodSettings": [
             {
                 "HttpMethod": "*",

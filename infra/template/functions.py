@@ -24,10 +24,13 @@ from infra.template.parameters import (
     ALERT_WEBHOOK,
     API_CONCURRENCY,
     API_MEMORY,
+    AUTO_CREATE_APPS,
     HAS_API_CONCURRENCY,
     HAS_DOMAIN,
     HAS_PROCESS_CONCURRENCY,
+    HAS_TRACING,
     LOG_RETENTION_DAYS,
+    METRICS_APPS,
     PARTYCRASHER_READ,
     PRIVATE_WEBHOOKS,
     PROCESS_MEMORY,
@@ -118,8 +121,13 @@ class Function:
             "MemorySize": self.memory_mb,
             "Timeout": self.timeout_s,
             "Role": self.role.arn,
-            "Tracing": "Active",
-            "LoggingConfig": {"LogGroup": self.logs.ref, "LogFormat": "JSON"},
+            "Tracing": either(HAS_TRACING, "Active", "PassThrough"),
+            "LoggingConfig": {
+                "LogGroup": self.logs.ref,
+                "LogFormat": "JSON",
+                # Not a start and a report of each call: 700 bytes of what metrics say too.
+                "SystemLogLevel": "WARN",
+            },
             "Environment": {"Variables": environment(is_api=self is API)},
         }
         if self.reserved is not None:
@@ -150,6 +158,8 @@ def environment(*, is_api: bool) -> Json:
         "CRASHBUCKET_REFUSED_ABOVE_PER_MINUTE": REFUSED_ABOVE.ref,
         "CRASHBUCKET_ALERT_WEBHOOK": ALERT_WEBHOOK.ref,
         "CRASHBUCKET_ALLOW_PRIVATE_WEBHOOKS": PRIVATE_WEBHOOKS.ref,
+        "CRASHBUCKET_AUTO_CREATE_APPS": AUTO_CREATE_APPS.ref,
+        "CRASHBUCKET_METRICS_APPS": METRICS_APPS.ref,
         "CRASHBUCKET_PARTYCRASHER_READ": PARTYCRASHER_READ.ref,
         "CRASHBUCKET_BASE_URL": either(
             HAS_DOMAIN, sub("https://${DomainName}"), "" if is_api else sub(STAGE_URL)
@@ -175,7 +185,7 @@ API = Function(
                 *(keys.RAW, keys.DOWNLOADS, keys.LANDING_PREFIX),
                 *(keys.SYMBOLS, keys.SYMBOL_UPLOADS),
             ),
-            delete=(*_REPORT_BLOBS, keys.LANDING_PREFIX, keys.SYMBOLS, keys.SYMBOL_UPLOADS),
+            delete=(*_REPORT_BLOBS, keys.SYMBOLS, keys.SYMBOL_UPLOADS),
         ),
         *permissions.send_to(INTAKE, NOTIFICATIONS),
         *permissions.look_at(INTAKE),
@@ -191,11 +201,11 @@ PROCESS = Function(
     statements=(
         *permissions.use_table(),
         *permissions.use_blobs(
-            read=(keys.RAW, keys.KEPT, keys.LANDING_PREFIX, keys.SYMBOLS, keys.EXPORTS),
+            read=(keys.RAW, keys.KEPT, keys.LANDING_PREFIX, keys.SYMBOLS),
             write=(keys.RAW, keys.KEPT, keys.EXPORTS),
             delete=(*_REPORT_BLOBS, keys.LANDING_PREFIX),
         ),
-        *permissions.send_to(INTAKE, NOTIFICATIONS),
+        *permissions.send_to(INTAKE),
         *permissions.be_fed_by(INTAKE),
     ),
 )
@@ -206,9 +216,7 @@ BURY = Function(
     timeout_s=PROCESS_TIMEOUT_S,
     statements=(
         *permissions.use_table(),
-        *permissions.use_blobs(
-            read=(keys.RAW, keys.LANDING_PREFIX, keys.EXPORTS), delete=(keys.EXPORTS,)
-        ),
+        *permissions.use_blobs(read=(keys.RAW, keys.LANDING_PREFIX)),
         *permissions.send_to(INTAKE, NOTIFICATIONS),
         *permissions.be_fed_by(INTAKE_DEAD, NOTIFICATIONS_DEAD),
     ),
@@ -234,7 +242,7 @@ DETECT = Function(
     statements=(
         *permissions.use_table(),
         *permissions.send_to(INTAKE, NOTIFICATIONS),
-        *permissions.look_at(INTAKE, INTAKE_DEAD, NOTIFICATIONS, NOTIFICATIONS_DEAD),
+        *permissions.look_at(INTAKE),
     ),
 )
 SWEEP = Function(
@@ -244,10 +252,7 @@ SWEEP = Function(
     timeout_s=900,
     statements=(
         *permissions.use_table(),
-        *permissions.use_blobs(
-            read=(keys.RAW,), delete=(*_REPORT_BLOBS, keys.LANDING_PREFIX, keys.SYMBOL_UPLOADS)
-        ),
-        *permissions.send_to(INTAKE, NOTIFICATIONS),
+        *permissions.use_blobs(read=(keys.EXPORTS,), delete=(keys.EXPORTS,)),
     ),
 )
 

@@ -116,6 +116,29 @@ ACCESS_LOG = Parameter(
     "on",
     limits={"AllowedValues": ["on", "off"]},
 )
+TRACING = Parameter(
+    "Tracing",
+    _API,
+    "Whether X-Ray traces the first request of each second and 5 % of the others: 5 dollars for a "
+    "million traces, which a quiet stack makes of nearly all its requests",
+    "off",
+    limits={"AllowedValues": ["on", "off"]},
+)
+AUTO_CREATE_APPS = Parameter(
+    "AutoCreateApps",
+    _API,
+    "1: a crash that names an unknown appid makes an app, as omaha-server did; 0: it is refused",
+    1,
+    _NUMBER,
+    {"AllowedValues": [0, 1]},
+)
+METRICS_APPS = Parameter(
+    "MetricsApps",
+    _API,
+    "Ids of apps, with commas between, whose crashes are counted in CloudWatch by themselves too "
+    "(0.30 dollars a month for each metric that has values)",
+    "",
+)
 DOMAIN_NAME = Parameter(
     "DomainName",
     _DOMAIN,
@@ -166,18 +189,17 @@ API_MEMORY = Parameter(
     "ApiMemory",
     _CAPACITY,
     "Megabytes of the API's function; its processor grows with them (1769: one core)",
-    1024,
+    768,
     _NUMBER,
     {"MinValue": 512, "MaxValue": 10240},
 )
 PROCESS_MEMORY = Parameter(
     "ProcessMemory",
     _CAPACITY,
-    "Megabytes of the function that processes reports; a minidump of 100 MB with symbols needs "
-    "about 1000",
-    1769,
+    "Megabytes of the function that processes reports; a minidump of 100 MB needs about 400",
+    1280,
     _NUMBER,
-    {"MinValue": 1024, "MaxValue": 10240},
+    {"MinValue": 512, "MaxValue": 10240},
 )
 
 PARAMETERS = (
@@ -192,7 +214,10 @@ PARAMETERS = (
     BURST,
     PARTYCRASHER_READ,
     ALLOWED_ORIGIN,
+    AUTO_CREATE_APPS,
+    METRICS_APPS,
     ACCESS_LOG,
+    TRACING,
     DOMAIN_NAME,
     CERTIFICATE_ARN,
     HOSTED_ZONE_ID,
@@ -204,6 +229,7 @@ PARAMETERS = (
 )
 
 HAS_ACCESS_LOG = "HasAccessLog"
+HAS_TRACING = "HasTracing"
 HAS_EMAIL = "HasEmail"
 HAS_DOMAIN = "HasDomain"
 HAS_ZONE = "HasZone"
@@ -212,6 +238,7 @@ HAS_PROCESS_CONCURRENCY = "HasProcessConcurrency"
 
 CONDITIONS: Mapping[str, Json] = {
     HAS_ACCESS_LOG: {"Fn::Equals": [ACCESS_LOG.ref, "on"]},
+    HAS_TRACING: {"Fn::Equals": [TRACING.ref, "on"]},
     HAS_EMAIL: ALERT_EMAIL.chosen(),
     HAS_DOMAIN: DOMAIN_NAME.chosen(),
     HAS_ZONE: {"Fn::And": [DOMAIN_NAME.chosen(), HOSTED_ZONE_ID.chosen()]},

@@ -8,7 +8,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -36,6 +36,17 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A request that was answered; `began` and `ended` are seconds since 1970."""
+
+    method: str
+    path: str
+    status: int
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
 class Client:
     """Requests to the service at `url`, with `token` unless a request says otherwise.
 
@@ -47,6 +58,8 @@ class Client:
     token: str
     connect: tuple[str, int] | None = None
     trusted: ssl.SSLContext | None = None
+    sent: list[Sent] = field(default_factory=list, compare=False, repr=False)
+    """Every request of this client and of those made of it, in order."""
 
     def anonymous(self) -> Client:
         return replace(self, token="")
@@ -63,19 +76,22 @@ class Client:
         A body without a type is sent as curl and most SDKs do: as bytes.
         """
         parts = urlsplit(path if path.startswith("http") else self.url + path)
-        sent = {"Accept": "*/*", "User-Agent": "crashbucket-blackbox"}
+        told = {"Host": parts.netloc, "Accept": "*/*", "User-Agent": "crashbucket-blackbox"}
         if body:
-            sent["Content-Type"] = "application/octet-stream"
+            told["Content-Type"] = "application/octet-stream"
         if self.token:
-            sent["X-HockeyAppToken"] = self.token
-        sent |= headers or {}
+            told["X-HockeyAppToken"] = self.token
+        told |= headers or {}
+        began = time.time()
         connection = self._connection(parts.scheme, parts.hostname or "", parts.port)
         try:
             target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            connection.request(method, target, body or None, {"Host": parts.netloc} | sent)
+            connection.request(method, target, body or None, told)
             answer = connection.getresponse()
             lowered = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, lowered, answer.read())
+            whole = Answer(answer.status, lowered, answer.read())
+            self.sent.append(Sent(method, parts.path, whole.status, began, time.time()))
+            return whole
         finally:
             connection.close()
 
@@ -92,6 +108,10 @@ class Client:
     ) -> Answer:
         body, kind = form(parts)
         return self.send("POST", path, body, {"Content-Type": kind} | dict(headers or {}))
+
+    def located(self, answer: Answer) -> Answer:
+        """What is where an answer's `Location` says."""
+        return self.send("GET", urljoin(self.url, answer.headers["location"]))
 
     def follow(self, link: str) -> Answer:
         """What a link of an answer gives, without credentials, through redirects.

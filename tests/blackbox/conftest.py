@@ -9,17 +9,20 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.blackbox import crashes, ministack, target
+from tests.blackbox import crashes, ministack, summary, target
 from tests.blackbox.client import Client, eventually
 from tests.blackbox.target import Target
 from tests.minidump_forms import Part
 from tests.server import ROOT, RunningServer
 
+_TOLD = pytest.StashKey[list[str]]()
 _SHARED_APP = "crashbucket-blackbox"  # made through omaha's door where there is no command line
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
     """The server that CRASHBUCKET_URL names; a stack of its own in an emulated AWS, if
     CRASHBUCKET_TARGET asks for that; else an embedded server of its own."""
     named = target.named(os.environ)
@@ -28,10 +31,35 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         return
     if os.environ.get("CRASHBUCKET_TARGET") == "ministack":
         with ministack.Deployed(ministack.tools(), ROOT / "build" / "deployed") as deployed:
-            yield deployed
+            chosen = deployed.target()
+            yield chosen
+            told = summary.durations(chosen.client.sent, deployed.invocations(), deployed.route)
+            request.config.stash[_TOLD] = [
+                *(f"{seconds:7.2f} s  {step}" for step, seconds in deployed.seconds.items()),
+                *told,
+            ]
         return
-    with RunningServer(tmp_path_factory.mktemp("blackbox") / "data") as server:
+    data = tmp_path_factory.mktemp("blackbox") / "data"
+    with RunningServer(data, settings={"CRASHBUCKET_ALLOW_PRIVATE_WEBHOOKS": "1"}) as server:
         yield target.embedded(server)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """A table, where the suite is run by itself on a target of its own."""
+    if not {"CRASHBUCKET_URL", "CRASHBUCKET_TARGET"} & os.environ.keys():
+        return
+    reports = [
+        (report.nodeid, outcome, report.duration)
+        for outcome in ("passed", "failed", "skipped")
+        for report in terminalreporter.stats.get(outcome, ())
+        if report.when == "call" or outcome == "skipped"
+    ]
+    terminalreporter.section("checked")
+    for line in [*summary.checked(sorted(reports)), *config.stash.get(_TOLD, [])]:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -17,19 +17,23 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import ssl
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
 
+from infra.router import Router
 from tests.blackbox.client import Client
 from tests.blackbox.target import PREFLIGHT, Command, Target
 from tests.server import ROOT, free_port
@@ -39,10 +43,21 @@ _REGION = "eu-central-1"
 _ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _KEY = "test"  # the emulator's root user
 _START_S = 30
-_STOP_S = 20
 _MAKE_S = 600
 _STEP_S = 300
 _PATIENCE_S = 60.0
+
+
+_REPORT = re.compile(r"^REPORT .*\tDuration: ([0-9.]+) ms")
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """`ended` is in seconds since 1970; `ms` as CloudWatch's logs tell them."""
+
+    function: str
+    ended: float
+    ms: float
 
 
 @dataclass(frozen=True)
@@ -83,29 +98,25 @@ class Deployed:
         self._port = free_port()
         self._address = f"https://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
-        self._seconds: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}
 
-    def __enter__(self) -> Target:
+    def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)
         (self._folder / "tmp").mkdir(parents=True)
         try:
             self._timed("package", self._package)
             self._timed("start", self._start)
-            outputs = self._timed("deploy", self._deploy)
-            return self._target(outputs)
+            self.outputs: dict[str, str] = self._timed("deploy", self._deploy)
         except BaseException:
             self.__exit__()
             raise
+        return self
 
     def __exit__(self, *_: object) -> None:
-        """End the emulator with the functions that it started; keep its log and the template."""
+        """End the emulator with the functions that it started; keep its log and the package."""
         if self._process is not None:
-            try:
-                self._process.send_signal(signal.SIGINT)
-                self._process.wait(timeout=_STOP_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+            os.killpg(self._process.pid, signal.SIGKILL)  # asked to stop, it takes half a minute
+            self._process.wait()
         shutil.rmtree(self._folder / "tmp", ignore_errors=True)
 
     # --- steps ---
@@ -113,7 +124,7 @@ class Deployed:
     def _timed(self, name: str, step: Any) -> Any:
         began = time.monotonic()
         done = step()
-        self._seconds[name] = time.monotonic() - began
+        self.seconds[name] = time.monotonic() - began
         return done
 
     def _package(self) -> None:
@@ -155,6 +166,8 @@ class Deployed:
         outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks[0]["Outputs"]}
         self._complete_api(_api_of(outputs))
         self._complete_mappings()
+        for function in ("ApiFunction", "NotifyFunction"):  # the receiver is on this machine
+            self._set(outputs[function], CRASHBUCKET_ALLOW_PRIVATE_WEBHOOKS="1")
         return outputs
 
     def _complete_api(self, api_id: str) -> None:
@@ -179,14 +192,62 @@ class Deployed:
                 ScalingConfig={name: int(limit) for name, limit in limits.items()},
             )
 
-    def _target(self, outputs: dict[str, str]) -> Target:
+    def target(self) -> Target:
+        outputs = self.outputs
         command = Command(("--stack", _STACK), self._environment)
         token = command.run("token", "create", "--scope", "admin")["token"]
         stage = urlsplit(outputs["ApiUrl"]).path.rstrip("/")
         host = f"{_api_of(outputs)}.execute-api.localhost:{self._port}"
         trusted = ssl.create_default_context(cafile=self._certificate)
         client = Client(f"https://{host}{stage}", token, ("127.0.0.1", self._port), trusted)
-        return Target(client, command, _PATIENCE_S, lacks=frozenset({PREFLIGHT}))
+        lacks = frozenset({PREFLIGHT})
+        return Target(client, command, _PATIENCE_S, lacks, self.outage)
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """As if somebody had deployed a function that knows a wrong table."""
+        function = self.outputs["ProcessFunction"]
+        queue, sqs = self.outputs["QueueUrl"], self._aws("sqs")
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+        right = self._set(function, CRASHBUCKET_TABLE="of-nobody")
+        try:
+            yield
+        finally:
+            self._set(function, CRASHBUCKET_TABLE=right["CRASHBUCKET_TABLE"])
+            sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "360"})
+
+    def _set(self, function: str, **changes: str) -> dict[str, str]:
+        """Change variables of a function's environment; what they were."""
+        functions = self._aws("lambda")
+        told = functions.get_function_configuration(FunctionName=function)
+        before: dict[str, str] = told["Environment"]["Variables"]
+        functions.update_function_configuration(
+            FunctionName=function, Environment={"Variables": {**before, **changes}}
+        )
+        return before
+
+    def invocations(self) -> list[Invocation]:
+        """Every run of a function, as the emulator logged it."""
+        logs = self._aws("logs")
+        found = []
+        for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+            name = group["logGroupName"]
+            pages = logs.get_paginator("filter_log_events")
+            for page in pages.paginate(logGroupName=name, filterPattern="REPORT"):
+                for event in page["events"]:
+                    said = _REPORT.search(event["message"])
+                    if said:
+                        function = name.rpartition("/")[2]
+                        ended = event["timestamp"] / 1000
+                        found.append(Invocation(function, ended, float(said[1])))
+        return found
+
+    def route(self, path: str) -> str:
+        """The route of the API that a path below the stage belongs to."""
+        template = json.loads((self._package_folder / "sam.json").read_text())
+        routes = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+        found = Router(routes).find(path.removeprefix(urlsplit(self.outputs["ApiUrl"]).path))
+        return found[0] if found else path
 
     # --- helpers ---
 

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from tests.blackbox.client import Client
 from tests.server import ROOT, RunningServer
 
 _COMMAND_S = 120
-PREFLIGHT = "answers to preflights"
+PREFLIGHT = "answer to a preflight"
+WAY_BACK = "way from the service to this machine"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Target:
     patience_s: float
     """In which whatever is done behind an answer must have happened."""
     lacks: frozenset[str] = frozenset()
-    """What an emulator does not do as AWS does."""
+    """What this target cannot show."""
+    outage: Callable[[], AbstractContextManager[None]] | None = None
+    """Makes the processing of whatever comes in fail, for as long as it lasts."""
 
     @property
     def is_gateway(self) -> bool:
@@ -72,7 +76,7 @@ class Target:
 
     def needs(self, what: str) -> None:
         if what in self.lacks:
-            pytest.skip(f"the emulated AWS has no {what}")
+            pytest.skip(f"there is no {what} here")
 
     @property
     def crashbucket(self) -> Command:
@@ -95,7 +99,7 @@ def named(environment: Mapping[str, str]) -> Target | None:
             command = Command((option, environment[variable]))
     host, _, port = environment.get("CRASHBUCKET_CONNECT", "").rpartition(":")
     client = Client(url.rstrip("/"), token, (host, int(port)) if host else None)
-    return Target(client, command, patience_s=60.0)
+    return Target(client, command, patience_s=60.0, lacks=frozenset({WAY_BACK}))
 
 
 def embedded(server: RunningServer) -> Target:

@@ -14,6 +14,7 @@ from tests.minidump_forms import Part
 def _begin(anyone: Client, app: App, **told: Any) -> dict[str, Any]:
     answer = anyone.post_json(f"{app.path}/uploads", told)
     assert answer.status == 201
+    assert anyone.located(answer).json["state"] == "waiting"
     begun: dict[str, Any] = answer.json
     return begun
 
@@ -37,7 +38,6 @@ def test_a_dump_put_into_the_store_is_a_named_crash_of_a_group(
     stored = admin.post_form(f"{app.path}/symbols", symbols)
     assert (stored.status, stored.json["symbols"][0]["is_new"]) == (201, True)
     begun = _begin(anyone, app, filename="a.dmp", annotations={"ver": "3.1", "guid": word})
-    assert _state(anyone, app, begun)["state"] == "waiting"
     assert _send(anyone, begun, build.dump).status == 204
 
     def crash_id() -> int | None:

@@ -37,6 +37,7 @@ def test_an_upload_becomes_a_crash_of_a_group_with_what_came_along(
     answer = anyone.post_form(f"{app.path}/crashes/upload", parts, _AS_JSON)
     assert answer.status == 201
     crash_id = answer.json["id"]
+    assert anyone.located(answer).status == 200
     group = group_of(word)
     assert (group["class"], group["line"]) == (f"{crashes.PACKAGE}.{word}", "12")
     assert group["number_of_crashes"] == 1

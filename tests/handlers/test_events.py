@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
 from app import app as chalice_app
 from chalicelib import keys
@@ -82,6 +83,33 @@ def test_only_what_failed_comes_again(
         "batchItemFailures": [{"itemIdentifier": "message-1"}, {"itemIdentifier": "message-3"}]
     }
     assert services.table.get(keys.report(ids[2])) is not None
+
+
+def test_what_came_before_is_deleted_as_soon_as_it_is_done(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would come back with its neighbour that ends the function each time."""
+    ids = [receive(services, app, android_log()) for _ in range(3)]
+    batch = sqs(*map(created, ids))
+    for number, record in enumerate(batch["Records"]):
+        record["attributes"]["ApproximateReceiveCount"] = str(number + 1)
+    deleted: list[str] = []
+    monkeypatch.setattr(
+        services.queue, "ack", lambda them: deleted.extend(it.receipt for it in them)
+    )
+    assert events.process(batch, Context()) == {"batchItemFailures": []}
+    assert deleted == ["handle-1", "handle-2"]
+
+
+def test_a_batch_of_which_nothing_worked_is_a_failure_of_the_function(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: Iterable[int]) -> Outcome:
+        raise RuntimeError("the store is away")
+
+    monkeypatch.setattr(services.processor, "process", failing)
+    with pytest.raises(BatchProcessingError):
+        events.process(sqs(created(receive(services, app, android_log()))), Context())
 
 
 def test_what_the_queue_gave_up_is_a_dead_letter_and_a_task_is_tried_later(

@@ -17,6 +17,7 @@ _TRANSACTION = {
     "Delete": "DeleteItem",
     "ConditionCheck": "ConditionCheckItem",
 }
+_FED = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 _S3_ACTIONS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket"}
 _SQS_ACTIONS = {"DeleteMessageBatch": "DeleteMessage", "SendMessageBatch": "SendMessage"}
 
@@ -40,11 +41,15 @@ class Grant:
         return self.action == asked.action and fnmatchcase(asked.resource, self.resource)
 
 
-def grants(function: Function, arns: Mapping[str, str]) -> list[Grant]:
-    """All that the function may do; `arns` is what the template's references come to."""
+def grants(function: Function, arns: Mapping[str, str], *, with_fed: bool = True) -> list[Grant]:
+    """All that the function may do; `arns` is what the template's references come to.
+
+    Without `with_fed` not what Lambda does in its name with the queues that feed it.
+    """
     return [
         Grant(action, resource)
         for statement in function.statements
+        if with_fed or set(statement["Action"]) != _FED
         for action in statement["Action"]
         for resource in _resolved(statement["Resource"], arns)
     ]
@@ -54,7 +59,7 @@ def _resolved(value: Any, arns: Mapping[str, str]) -> list[str]:
     match value:
         case list():
             return [resource for entry in value for resource in _resolved(entry, arns)]
-        case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:
+        case {"Ref": name} | {"Fn::GetAtt": [name, "Arn" | "Id"]}:
             return [arns[name]]
         case {"Fn::Sub": [text, values]}:
             inner = {name: _resolved(part, arns)[0] for name, part in values.items()}
@@ -82,6 +87,7 @@ class Watch:
         """Look at the requests of these clients, and at the links that they sign."""
         for client in clients:
             client.meta.events.register("provide-client-params.*.*", self._note)
+            client.meta.events.register("after-call.s3.*", self._after)
 
     @contextmanager
     def __call__(self, function: Function) -> Iterator[None]:
@@ -95,11 +101,21 @@ class Watch:
         if self.at_work is not None:
             self.asked.setdefault(self.at_work, set()).update(asked)
 
-    def _note(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+    def _after(self, context: Mapping[str, Any], http_response: Any, **_: Any) -> None:
+        """S3 says that an object is not there only to who may list its bucket."""
+        if http_response.status_code == 404:
+            self.note(Asked("s3:ListBucket", f"arn:aws:s3:::{context['asked_bucket']}"))
+
+    def _note(
+        self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any
+    ) -> None:
+        context["asked_bucket"] = params.get("Bucket")
         service = model.service_model.service_name
         self.note(*getattr(self, f"_{service}")(model.name, params))
 
     def _s3(self, operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
+        if operation == "CreateBucket":  # what boto3 takes for the endpoint of a form that it signs
+            return
         action = f"s3:{_S3_ACTIONS.get(operation, operation)}"
         inside = f"/{params['Key']}" if "Key" in params else ""
         yield Asked(action, f"arn:aws:s3:::{params['Bucket']}{inside}")

@@ -7,20 +7,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
+from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
+from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
 
 from chalicelib import bootstrap, clock, keys
+from chalicelib.alerts.messages import Deliver, Tell
+from chalicelib.alerts.messages import encode as encode_notification
 from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
+from chalicelib.deletion import Deletion
 from chalicelib.downloads import MAX_INLINE_BYTES
 from chalicelib.handlers import events
 from chalicelib.payload import Payload
 from chalicelib.records import App
+from chalicelib.storage.aws.secret import secret as secret_on_aws
+from chalicelib.storage.aws.sns import SnsTopic
 from chalicelib.storage.aws.store import AwsClients, AwsStore, create_store
 from chalicelib.storage.events import object_created
-from chalicelib.storage.ports import Message, Queue
-from chalicelib.tasks import ExportReport, Settle, encode
+from chalicelib.storage.ports import Delete, Message, Queue
+from chalicelib.tasks import ExportReport, FinishDeletion, Settle, encode
 from infra.template.functions import (
     API,
     BURY,
@@ -42,8 +50,6 @@ from tests.wsgi_client import Answer, get, multipart, post_form, request
 ACCOUNT = "123456789012"  # moto's
 LARGE = b"x" * (MAX_INLINE_BYTES + 1)
 _numbers = itertools.count(1)
-# What Lambda itself does by a function's rights.
-BY_LAMBDA = {"sqs:ReceiveMessage", "sqs:DeleteMessage"}
 
 Run = Callable[[Sequence[Message]], object]
 
@@ -85,8 +91,10 @@ def stack(aws_clients: AwsClients) -> Iterator[Stack]:  # noqa: F811
     name = f"stack-{next(_numbers)}"
     watch = Watch(ACCOUNT)
     store = create_store(name, clients=aws_clients)
-    assert store.notifications is not None
-    watch.clients(aws_clients.dynamodb, aws_clients.s3, aws_clients.sqs)
+    sns, secrets = (boto3.client(kind, "us-east-1") for kind in ("sns", "secretsmanager"))
+    topic = sns.create_topic(Name=name)["TopicArn"]
+    secret = secrets.create_secret(Name=name, SecretString="for tests")["ARN"]
+    watch.clients(aws_clients.dynamodb, aws_clients.s3, aws_clients.sqs, sns, secrets)
     sign = aws_clients.s3.generate_presigned_post
 
     def signed(bucket: str, key: str, **more: Any) -> Any:
@@ -104,21 +112,26 @@ def stack(aws_clients: AwsClients) -> Iterator[Stack]:  # noqa: F811
         "IntakeDeadLetters": queue(f"{name}-dead"),
         "Notifications": queue(f"{name}-notifications"),
         "NotificationsDeadLetters": queue(f"{name}-notifications-dead"),
-        "Topic": f"arn:aws:sns:us-east-1:{ACCOUNT}:{name}",
-        "WebhookSecret": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{name}",
+        "Topic": topic,
+        "WebhookSecret": secret,
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(aws_clients.s3, "generate_presigned_post", signed)
+        patch.setitem(DEFAULT_PROVIDERS, "secrets", SecretsProvider(boto3_client=secrets))
         built = bootstrap.build(
-            Settings(store="aws"),
+            Settings(store="aws", allow_private_webhooks=1),
             store.table,
             store.blobs,
             store.queue,
             notifications=store.notifications,
+            topic=SnsTopic(lambda: sns, topic),
+            secret=lambda: secret_on_aws(secret),
         )
         bootstrap.use(built)
         yield Stack(built, store, watch, arns)
         bootstrap.use(None)
+        for client in (sns, secrets):
+            client.close()
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +142,12 @@ def worked(stack: Stack) -> Stack:
     _crashes_come_and_are_read(stack, app, token)
     _a_dump_is_uploaded_in_two_steps(stack, app, token)
     _symbols_come_and_go(stack, app, token)
+    _a_deletion_stops_half_way(stack, app)
     _a_report_is_exported(stack, app, token)
     _large_parts_are_downloaded(stack, token)
     _the_queue_gives_up(stack, app)
-    _people_are_told(stack, app)
-    _time_passes(stack)
+    _people_are_told(stack, app, token)
+    _time_passes(stack, app)
     return stack
 
 
@@ -152,6 +166,10 @@ def _crashes_come_and_are_read(stack: Stack, app: App, token: str) -> None:
     assert stack.ask("POST", f"{group}?status=1", token).status == 200
     crash = f"{base}/crashes/{listed[0]['id']}"
     assert stack.ask("GET", f"{crash}?format=log", token).status == 200
+    newer = post_form(f"{base}/crashes/upload", {"log": android_log("a", "34")})
+    assert newer.status == 201
+    stack.process()
+    assert stack.ask("GET", group, token).json["crash_reason"]["status"] == 0  # regressed
     assert stack.ask("GET", f"{base}/crashes/1?format=log", token).status == 404
     assert stack.ask("DELETE", crash, token).status == 200
     stack.process()
@@ -169,10 +187,6 @@ def _a_dump_is_uploaded_in_two_steps(stack: Stack, app: App, token: str) -> None
     crash = f"/api/2/apps/{app.app_id}/crashes/{done['crash_id']}"
     assert stack.ask("GET", f"{crash}/report", token).status == 200
     assert stack.ask("DELETE", crash, token).status == 200
-    # Whoever deletes may stop in between: the queue has the rest done.
-    with stack.watch(API):
-        stack.services.queue.send(encode(Settle(app.app_id)))
-    stack.process()
 
 
 def _symbols_come_and_go(stack: Stack, app: App, token: str) -> None:
@@ -201,6 +215,23 @@ def _symbols_come_and_go(stack: Stack, app: App, token: str) -> None:
     left = stack.ask("POST", f"{second}/uploads:create?key={token}", token).json
     stack.ask("PUT", f"{second}/uploads/{left['uploadKey']}", token, other.symbols)
     stack.process()
+
+
+def _a_deletion_stops_half_way(stack: Stack, app: App) -> None:
+    """Whoever deletes sends a message first, which has the rest done."""
+    services = stack.services
+    known = {report.report_id for report in services.crashes.of_app(app.app_id)}
+    landed = keys.landing_blob(app.app_id, "forgotten.dmp")
+    services.blobs.put(landed, crashes.build("forgotten").dump)
+    stack.process()
+    (report_id,) = {report.report_id for report in services.crashes.of_app(app.app_id)} - known
+    with pytest.MonkeyPatch.context() as patch, stack.watch(API), pytest.raises(ZeroDivisionError):
+        patch.setattr(Deletion, "_finish", lambda *_: 1 / 0)
+        services.deletion.delete(app.app_id, [report_id])
+    with stack.watch(PROCESS):
+        events.process(sqs(encode(FinishDeletion(app.app_id, (report_id,)))), Context())
+        events.process(sqs(object_created("bucket", keys.raw_blob(report_id), 1)), Context())
+    assert services.blobs.size(keys.raw_blob(report_id)) is None
 
 
 def _a_report_is_exported(stack: Stack, app: App, token: str) -> None:
@@ -249,19 +280,40 @@ def _the_queue_gives_up(stack: Stack, app: App) -> None:
     ]
     with stack.watch(BURY):
         events.bury(sqs(*bodies), Context())
-    assert len(list(services.crashes.dead_letters())) == 2
+        events.bury(sqs(object_created("bucket", keys.raw_blob(1), 1)), Context())
+    assert len(list(services.crashes.dead_letters())) == 3
 
 
-def _people_are_told(stack: Stack, app: App) -> None:
+def _people_are_told(stack: Stack, app: App, token: str) -> None:
     alert = Alert(
         app.app_id, AlertKind.SPIKE, "app", "key", clock.to_stored(clock.now()), "many crashes"
     )
-    assert stack.services.alerts.open(alert)
     assert stack.store.notifications is not None
+    hooks = f"/api/2/apps/{app.app_id}/webhooks"
+    made = stack.ask("POST", hooks, token, b'{"url": "http://127.0.0.1:9/"}')
+    assert made.status == 201, made.text
+    stack.ask("POST", f"{hooks}/{made.json['webhook']['id']}/ping", token)
+    with stack.watch(DETECT):
+        assert stack.services.alerts.open(alert)
+    DEFAULT_PROVIDERS["secrets"].store.clear()  # each function reads the secret by itself
     stack.deliver(NOTIFY, stack.store.notifications, _by_event(events.notify))
+    listed = stack.ask("GET", f"/api/2/apps/{app.app_id}/alerts", token).json["alerts"]
+    receiver = str(made.json["webhook"]["id"])
+    with stack.watch(BURY):
+        lost = (Deliver(app.app_id, listed[0]["id"], receiver), Tell(app.app_id, listed[0]["id"]))
+        events.bury(sqs(*map(encode_notification, lost)), Context())
+    undelivered = f"/api/2/apps/{app.app_id}/alerts/undelivered"
+    assert stack.ask("POST", f"{undelivered}/replay", token).json["replayed"] == 1
 
 
-def _time_passes(stack: Stack) -> None:
+def _time_passes(stack: Stack, app: App) -> None:
+    stack.services.blobs.put(keys.export_blob(app.app_id, 1), b"of a report that is gone")
+    # A crash was on its way while its group was forgotten: whoever counts it has it read anew.
+    payload = Payload(app.app_id, "hockeyapp", clock.now(), android_log("lost"))
+    report_id = stack.services.intake.receive(payload)
+    stack.process()
+    group_id = stack.services.crashes.report(report_id).group_id
+    stack.services.table.write([Delete(keys.group(group_id))])
     with stack.watch(DETECT):
         events.detect(_TICK, Context())
     with stack.watch(SWEEP):
@@ -284,11 +336,11 @@ _TICK = {
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_a_function_may_do_all_that_its_code_does(worked: Stack, function: Function) -> None:
     allowed = grants(function, worked.arns)
-    refused = {
-        asked
+    refused = sorted(
+        f"{asked.action} {asked.resource}"
         for asked in worked.watch.asked.get(function.name, set())
         if not any(grant.covers(asked) for grant in allowed)
-    }
+    )
     assert not refused
 
 
@@ -296,10 +348,37 @@ def test_a_function_may_do_all_that_its_code_does(worked: Stack, function: Funct
 def test_a_function_may_do_nothing_that_its_code_does_not(
     worked: Stack, function: Function
 ) -> None:
+    """The table is one right: all functions work on it by the same few requests."""
     asked = worked.watch.asked.get(function.name, set())
-    idle = {
-        grant
-        for grant in grants(function, worked.arns)
-        if grant.action not in BY_LAMBDA and not any(map(grant.covers, asked))
-    }
+    idle = sorted(
+        f"{grant.action} {grant.resource}"
+        for grant in grants(function, worked.arns, with_fed=False)
+        if not grant.action.startswith("dynamodb:")
+        if not any(map(grant.covers, asked))
+    )
     assert not idle
+
+
+def test_nobody_may_read_the_whole_table_or_change_what_the_stack_is_made_of(
+    worked: Stack,
+) -> None:
+    actions = {grant.action for function in FUNCTIONS for grant in grants(function, worked.arns)}
+    assert {action for action in actions if action.startswith("dynamodb:")} == {
+        f"dynamodb:{name}"
+        for name in (
+            *("GetItem", "BatchGetItem", "Query", "ConditionCheckItem"),
+            *("PutItem", "UpdateItem", "DeleteItem"),
+        )
+    }
+    verbs = ("Create", "DeleteTable", "DeleteBucket", "DeleteQueue", "PutBucket", "Purge", "Tag")
+    assert not [action for action in actions if action.partition(":")[2].startswith(verbs)]
+    assert not [action for action in actions if "*" in action]
+
+
+def test_only_traces_are_allowed_on_every_resource() -> None:
+    for function in FUNCTIONS:
+        policy = function.role.properties["Policies"][0]["PolicyDocument"]
+        everywhere = [entry for entry in policy["Statement"] if entry["Resource"] == "*"]
+        assert [sorted(entry["Action"]) for entry in everywhere] == [
+            ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        ]

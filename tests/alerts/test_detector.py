@@ -1,0 +1,216 @@
+"""The job of the minute over a store, on a clock that the test turns: who is told of what, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib import bootstrap, clock, keys
+from chalicelib.alerts.detector import Detector
+from chalicelib.alerts.group_watch import ONE_BY_ONE
+from chalicelib.alerts.model import AlertKind
+from chalicelib.config import Settings
+from chalicelib.group_decisions import GroupDecisions
+from chalicelib.records import IGNORED, RESOLVED
+from chalicelib.storage.ports import query_all
+from tests.alerts.traffic import Traffic
+
+
+@pytest.fixture
+def traffic(tmp_path: Path) -> Iterator[Traffic]:
+    with Traffic.begun(tmp_path / "data") as begun:
+        yield begun
+
+
+def test_nobody_is_told_of_an_hour_as_usual(traffic: Traffic) -> None:
+    traffic.pass_minutes(60)
+    assert traffic.new_alerts() == []
+
+
+def test_a_spike_is_told_once_and_is_over_when_it_was_calm(traffic: Traffic) -> None:
+    traffic.pass_minutes(5)
+    traffic.pass_minutes(20, usual=12)
+    told = traffic.spikes()
+    assert told.keys() == {"app", f"group:{traffic.usual}", f"version:{traffic.version}"}
+    assert told["app"].opened_at <= clock.to_stored(traffic.now - timedelta(minutes=10))
+    assert told["app"].observed * 1000 >= 2 * told["app"].expected_milli > 0
+    assert len(traffic.lasting()) == 3
+    traffic.pass_minutes(95)
+    assert traffic.new_alerts() == []
+    assert traffic.lasting() == []
+
+
+def test_a_group_that_spikes_within_a_large_app_is_told_by_itself(tmp_path: Path) -> None:
+    with Traffic.begun(tmp_path, rate=30) as traffic:
+        small, _ = traffic.founded_by("small", "1", at=traffic.now - timedelta(days=5))
+        traffic.pass_minutes(65)
+        assert traffic.new_alerts() == []
+        traffic.pass_minutes(20, (small, 4))
+        assert traffic.spikes().keys() == {f"group:{small}"}
+
+
+def test_a_new_version_that_takes_over_is_no_spike(traffic: Traffic) -> None:
+    newer = traffic.a_version("2")
+    for _ in range(90):
+        at = traffic.now + timedelta(seconds=20)
+        traffic.count([traffic.row(traffic.usual, at, 1, newer)])
+        traffic.pass_minute(usual=0)
+    assert traffic.new_alerts() == []
+
+
+def test_crashes_that_come_late_are_judged_in_their_minutes(traffic: Traffic) -> None:
+    """As when workers stood still: their crashes are of the minutes in which they were received."""
+    began = traffic.now
+    for _ in range(40):
+        traffic.pass_minute()
+    assert traffic.new_alerts() == []
+    late = [
+        traffic.row(traffic.usual, began + timedelta(minutes=minute, seconds=30), 14)
+        for minute in range(5, 15)
+    ]
+    traffic.count(late, shard=3)
+    traffic.pass_minute()
+    told = traffic.spikes()
+    assert told["app"].opened_at < clock.to_stored(began + timedelta(minutes=20))
+
+
+def test_crashes_of_long_ago_say_nothing_of_now(traffic: Traffic) -> None:
+    traffic.pass_minutes(5)
+    long_ago = traffic.now - timedelta(hours=7)
+    traffic.count([traffic.row(traffic.usual, long_ago, 500)])
+    traffic.pass_minutes(5)
+    assert traffic.new_alerts() == []
+
+
+def test_a_look_that_is_repeated_tells_nothing_twice(traffic: Traffic) -> None:
+    for _ in range(60):
+        traffic.pass_minute(usual=12, look=False)
+        traffic.services.detector.tick()
+        traffic.services.detector.tick()
+        traffic.look()
+    assert len(traffic.spikes()) == 3
+
+
+def test_processes_that_look_by_turns_tell_as_one_does(traffic: Traffic) -> None:
+    first, second = traffic.services.detector, another_process(traffic)
+    for minute in range(120):
+        traffic.pass_minute(usual=12 if 5 <= minute < 25 else 1, look=False)
+        for detector in (first, second) if minute % 3 == 0 else (second,):
+            detector.tick()
+    assert len(traffic.spikes()) == 3
+    assert traffic.lasting() == []
+
+
+def test_a_gap_without_looks_hides_no_spike(traffic: Traffic) -> None:
+    for minute in range(30):
+        traffic.pass_minute(usual=12 if 5 <= minute < 25 else 1, look=False)
+    another_process(traffic).tick()
+    assert traffic.spikes()["app"].opened_at < clock.to_stored(traffic.now - timedelta(minutes=15))
+
+
+def test_an_ignored_group_is_told_of_no_more(traffic: Traffic) -> None:
+    traffic.services.triage.update(traffic.app.app_id, traffic.usual, status=IGNORED)
+    traffic.pass_minutes(20, usual=12)
+    assert traffic.spikes().keys() == {"app", f"version:{traffic.version}"}
+
+
+def test_a_spike_of_a_group_is_over_when_people_ignore_it(traffic: Traffic) -> None:
+    traffic.pass_minutes(20, usual=12)
+    assert f"group:{traffic.usual}" in {alert.subject for alert in traffic.lasting()}
+    traffic.services.triage.update(traffic.app.app_id, traffic.usual, status=IGNORED)
+    traffic.pass_minute(usual=12)
+    assert {a.subject for a in traffic.lasting()} == {"app", f"version:{traffic.version}"}
+
+
+def test_who_wants_no_spikes_is_told_of_none(traffic: Traffic) -> None:
+    traffic.services.policies.change(traffic.app.app_id, {"alerts": ["new_group"]})
+    traffic.pass_minutes(20, usual=12)
+    traffic.founded_by("another", "1")
+    traffic.pass_minute()
+    assert [alert.kind for alert in traffic.new_alerts()] == [AlertKind.NEW_GROUP]
+
+
+# --- groups that are new, or back ---
+
+
+def test_a_new_group_is_told_once(traffic: Traffic) -> None:
+    group_id, version_id = traffic.founded_by("another", "2")
+    traffic.pass_minutes(3)
+    another_process(traffic).tick()
+    (alert,) = traffic.new_alerts()
+    assert (alert.kind, alert.group_id, alert.version_id) == (
+        AlertKind.NEW_GROUP, group_id, version_id
+    )  # fmt: skip
+    assert "Another" in alert.title
+
+
+def test_many_new_groups_are_told_of_in_one_line(traffic: Traffic) -> None:
+    traffic.pass_minute()
+    for number in range(3 * ONE_BY_ONE):
+        traffic.founded_by(f"cause{'abcdefghijklmnopqrst'[number] * 6}", "1")
+        if number % 4 == 0:
+            traffic.pass_minute()
+    traffic.pass_minutes(2)
+    told = traffic.new_alerts()
+    assert [alert.kind for alert in told] == [AlertKind.NEW_GROUP] * (ONE_BY_ONE + 1)
+    assert [alert.subject for alert in told].count("app") == 1
+
+
+def test_a_group_of_old_crashes_is_no_news(traffic: Traffic) -> None:
+    traffic.founded_by("another", "1", at=traffic.now - timedelta(days=2))
+    traffic.pass_minutes(2)
+    assert traffic.new_alerts() == []
+
+
+def test_a_group_that_a_person_splits_off_is_not_new(traffic: Traffic) -> None:
+    traffic.crash("usual", "1")
+    decisions = GroupDecisions(traffic.services, traffic.app.app_id)
+    stack = decisions.stacks(traffic.usual)[0].fingerprint
+    decisions.split(traffic.usual, stack)
+    traffic.pass_minutes(5)
+    assert traffic.new_alerts() == []
+
+
+def test_a_resolved_group_that_crashes_in_a_newer_version_is_told_once(traffic: Traffic) -> None:
+    traffic.services.triage.update(traffic.app.app_id, traffic.usual, status=RESOLVED)
+    traffic.pass_minute(usual=0)
+    again = traffic.crash("usual", "2")
+    traffic.pass_minutes(3, usual=0)
+    another_process(traffic).tick()
+    (alert,) = traffic.new_alerts()
+    assert (alert.kind, alert.group_id, alert.version_id) == (
+        AlertKind.REGRESSED_GROUP, traffic.usual, again.version_id
+    )  # fmt: skip
+
+
+# --- what it costs, and leaves ---
+
+
+def test_a_service_that_rests_reads_one_partition_a_minute(traffic: Traffic) -> None:
+    traffic.now += timedelta(hours=1)
+    for _ in range(2):
+        traffic.look()
+    traffic.table.reset()
+    traffic.services.detector.tick()
+    counts = traffic.table.snapshot()
+    assert (counts.read_units, counts.write_units) == (1.0, 0)
+
+
+def test_nothing_of_an_erased_app_is_left(traffic: Traffic) -> None:
+    traffic.pass_minutes(20, usual=12)
+    app_id = traffic.app.app_id
+    assert list(query_all(traffic.table, keys.watch(app_id, "").pk))
+    traffic.services.eraser.erase([app_id])
+    for partition in (keys.watch(app_id, "").pk, *keys.recent_of_app(app_id)):
+        assert list(query_all(traffic.table, partition)) == []
+    assert traffic.table.get(keys.active(app_id)) is None
+
+
+def another_process(traffic: Traffic) -> Detector:
+    """One that remembers nothing."""
+    services = traffic.services
+    built = bootstrap.build(Settings(), traffic.table, services.blobs, services.queue)
+    return built.detector
