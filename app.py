@@ -21,6 +21,7 @@ from chalicelib.handlers import (
     quincykit,
     sentry,
     service,
+    sessions,
     symbols,
     uploads,
     webhooks,
@@ -41,6 +42,7 @@ app.register_blueprint(uploads.routes)
 app.register_blueprint(alerts.routes)
 app.register_blueprint(webhooks.routes)
 app.register_blueprint(policies.routes)
+app.register_blueprint(sessions.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)
 app.register_blueprint(omaha_symbols.routes)

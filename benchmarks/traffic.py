@@ -104,7 +104,7 @@ class App:
         self.versions = self._released()
         self._outages = self._down()
         self._farm_hour = draw.randrange(24) if draw.random() < 0.3 else None
-        self._farm_size = draw.uniform(0.3, 4) * max(30.0, 10 * self.size)
+        self._farm_size = math.exp(draw.uniform(math.log(20), math.log(400)))
         self._bulk = [
             START + draw.randrange(self.minutes)
             for _ in range(_poisson(draw, 1.5 * self.minutes / MONTH))

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -22,6 +24,7 @@ from chalicelib.storage.ports import (
     Put,
     SortRange,
     Table,
+    Update,
     query_all,
 )
 from chalicelib.ttl_cache import TtlCache
@@ -97,6 +100,16 @@ class Accounts:
     def forget_app(self, app_id: str) -> None:
         """Read the app anew when it is asked for next: it has changed."""
         self._apps.forget(app_id)
+
+    def refuse_until(self, app_id: str, until: str) -> None:
+        """Take no crashes of the app before that time (as stored); other processes know it when
+        they read the app again, some seconds later."""
+        app = self.find_app(app_id)
+        if app is not None and (app.refused_until or "") < until:
+            self._apps.put(app_id, replace(app, refused_until=until))
+            change = Update(keys.app(app_id), set={"refused_until": until}, must_exist=True)
+            with suppress(ConditionFailed):  # erased just now
+                self._table.write([change])
 
     def app(self, app_id: str) -> App:
         found = self.find_app(app_id)

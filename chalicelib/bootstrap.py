@@ -27,6 +27,7 @@ from chalicelib.exports import Exports
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
 from chalicelib.intake import Intake
+from chalicelib.intake_limit import IntakeLimit
 from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.metrics import Metrics, NoMetrics
@@ -46,6 +47,7 @@ from chalicelib.queries.searchable import DocumentReader
 from chalicelib.queries.symbol_lists import SymbolLists
 from chalicelib.queries.user_search import UserSearch
 from chalicelib.reading import Reader
+from chalicelib.sessions import Sessions
 from chalicelib.storage.no_queue import NoQueue
 from chalicelib.storage.ports import Blobs, Queue, Table, Topic
 from chalicelib.symbol_uploads import SymbolUploads
@@ -110,6 +112,7 @@ class Services:
     symbol_lists: SymbolLists
     alerts: AlertBook
     detector: Detector
+    sessions: Sessions
     outbox: Outbox
     webhooks: Webhooks
     notifier: Notifier
@@ -145,6 +148,7 @@ def build(
         arrived=lambda what: announce(queue, what, settings.visibility_s),
     )
     reader = Reader(symbols.source)
+    limit = IntakeLimit(table, accounts, metrics or NoMetrics(), settings.refused_above_per_minute)
     counts = Counts(
         table,
         bucketing.count_reports,
@@ -157,6 +161,7 @@ def build(
     feedback = FeedbackBook(table, blobs)
     notifications = notifications or NoQueue()
     outbox = Outbox(table, notifications, ids)
+    versions = Versions(table, ids)
     policies = Policies(table, default_policy(settings), accounts.forget_app)
     alerts = AlertBook(table, ids, outbox, metrics)
     webhooks = Webhooks(table, ids, settings, secret)
@@ -178,7 +183,7 @@ def build(
         policies=policies,
         omaha_apps=OmahaApps(table, ids, accounts, max_made=settings.max_auto_created_apps),
         projects=Projects(table, ids, accounts),
-        intake=Intake(blobs, ids, metrics),
+        intake=Intake(blobs, ids, metrics, limit),
         landings=landings,
         uploads=Uploads(
             table,
@@ -228,11 +233,12 @@ def build(
         reader=reader,
         symbols=symbols,
         symbol_uploads=SymbolUploads(table, blobs, symbols),
-        versions=Versions(table, ids),
+        versions=versions,
         missing_symbols=MissingSymbolsQueries(table, counts),
         symbol_lists=SymbolLists(table),
         alerts=alerts,
         detector=Detector(table, counts, accounts, policies, alerts),
+        sessions=Sessions(table, counts, versions, ids),
         outbox=outbox,
         webhooks=webhooks,
         notifier=Notifier(

@@ -31,7 +31,7 @@ def of_client(told: str | None) -> str:
 
 
 def take_up(correlation_id: str) -> None:
-    """From now on, what is in hand is this; until the end of the `correlated` around it."""
+    """From now on, what is in hand is this; at most to the end of the `correlated` around it."""
     _current.set(correlation_id)
 
 

@@ -362,6 +362,7 @@ class GroupDecisions:
             created_at=NO_FIRST,
             last_at=NO_LAST,
             total=0,
+            sampled=None,
             status=OPEN,
             updated_at=now,
             ticket_url=None,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib import clock
+from chalicelib import clock, correlation
 from chalicelib.errors import FormatError
 from chalicelib.storage.ports import Blobs
 
@@ -68,8 +68,8 @@ class Payload:
     attachments: tuple[Attachment, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     log_key: str | None = None
-    correlation_id: str = ""
-    """The request that it came with (see correlation.py)."""
+    correlation_id: str = field(default_factory=correlation.current)
+    """The request that it came with: the one in hand when it is made."""
 
 
 def encode(payload: Payload) -> bytes:

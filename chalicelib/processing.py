@@ -25,7 +25,7 @@ from chalicelib.commit import Batch, Crash
 from chalicelib.companions import Companions
 from chalicelib.correlation import correlated, take_up
 from chalicelib.counts import Counts
-from chalicelib.errors import CrashbucketError, FormatError
+from chalicelib.errors import CrashbucketError, FormatError, TryAgain
 from chalicelib.ids import IdSource
 from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.model import Report
@@ -41,7 +41,6 @@ from chalicelib.storage.ports import (
     Table,
     get_all,
 )
-from chalicelib.symbols.source import SymbolsAway
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +70,7 @@ class Outcome:
 _NOTHING = Outcome()
 
 
-class Contention(CrashbucketError):
+class Contention(TryAgain):
     """Other workers changed the same items again and again; deliver the event once more."""
 
 
@@ -142,7 +141,7 @@ class Processor:
             take_up(received.correlation_id)
             try:
                 crashes.append(self._read(report_id, received))
-            except SymbolsAway:  # the store's fault: the event comes again
+            except TryAgain:  # the store's fault: the event comes again
                 raise
             except Exception as error:  # a report that breaks the reader stops nothing
                 if not isinstance(error, CrashbucketError):

@@ -25,7 +25,6 @@ _log = logging.getLogger(__name__)
 
 Counted: TypeAlias = Literal["stored", "received"]
 
-_SHARES = 50  # of a limit: what one worker may have counted without telling
 _KEPT = timedelta(days=1)  # a report may be processed some time after its minute
 _MAX_MINUTES = 1_000  # known at a time, of all apps: then the oldest are forgotten
 
@@ -41,8 +40,10 @@ class _Minute:
 class MinuteTotals:
     """Counts reports by app and minute (`YYYY-MM-DDTHH:MM`), together with all other workers."""
 
-    def __init__(self, table: Table, counted: Counted) -> None:
+    def __init__(self, table: Table, counted: Counted, *, shares: int = 50) -> None:
+        """A worker may have counted one of the `shares` of a limit without telling."""
         self._table = table
+        self._shares = shares
         self._counted = counted
         self._minutes: dict[tuple[str, str], _Minute] = {}
         self._lock = threading.Lock()
@@ -62,7 +63,7 @@ class MinuteTotals:
             found = self._minute(app_id, minute)
             found.untold += reports
             known = found.told + found.untold
-            if found.told >= limit or found.untold < max(1, limit // _SHARES):
+            if found.told >= limit or found.untold < max(1, limit // self._shares):
                 return known
             telling, found.untold = found.untold, 0
             found.told += telling

@@ -20,7 +20,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
 from chalicelib.commit import described, titled
-from chalicelib.errors import CrashbucketError, FormatError, NotFound
+from chalicelib.errors import CrashbucketError, FormatError, NotFound, TryAgain
 from chalicelib.ids import sortable
 from chalicelib.left_groups import left
 from chalicelib.left_stacks import left_stack
@@ -47,7 +47,6 @@ from chalicelib.storage.ports import (
     Update,
     Value,
 )
-from chalicelib.symbols.source import SymbolsAway
 from chalicelib.tasks import Place, ReadAnew, encode, settled_s
 from chalicelib.waiting import Notes, lacking_of
 
@@ -115,7 +114,7 @@ class Regrouping:
             raise Unreadable(f"report {report_id} cannot be read: {error}") from error
         try:
             report = self._services.reader.crash(received)
-        except SymbolsAway:
+        except TryAgain:  # the store's fault
             raise
         except Exception as error:  # one report that breaks the reader
             raise Unreadable(f"report {report_id} cannot be read: {error!r}") from error

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote
 
 from chalice.app import Chalice
 
-from chalicelib.correlation import HEADER, correlated, of_client
+from chalicelib.correlation import HEADER, of_client, take_up
 from chalicelib.handlers.common import BODY_ABOVE, TELLS_OF_LARGE_BODIES
 from infra.router import Router
 from infra.signed_links import SignedLinks
@@ -46,14 +46,15 @@ class WsgiApp:
 
     def __call__(self, environ: Mapping[str, Any], start_response: StartResponse) -> list[bytes]:
         request_id = of_client(environ.get("HTTP_X_REQUEST_ID"))
-        with correlated(request_id):
-            try:
-                status, headers, body = self._answer(environ, request_id)
-            except Refused as refused:
-                status, headers, body = _message(refused.status, str(refused))
-            except Exception:  # whatever breaks, the client gets an answer
-                _log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
-                status, headers, body = _message(500, "internal error")
+        take_up(request_id)
+        try:
+            status, headers, body = self._answer(environ, request_id)
+        except Refused as refused:
+            status, headers, body = _message(refused.status, str(refused))
+        except Exception:  # whatever breaks, the client gets an answer
+            _log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
+            status, headers, body = _message(500, "internal error")
+        take_up("")
         if not any(name == HEADER for name, _ in headers):
             headers.append((HEADER, request_id))
         headers.append(("Content-Length", str(len(body))))

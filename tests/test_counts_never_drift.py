@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.tasks import SymbolsArrived
 from chalicelib.worker import Worker
+from tests.disturbances import Died, Disturbance, Disturbed, die
 from tests.named_by_builds import ENGINE, GAME, LATER_S, Clock, NamedByBuilds, crash, services_over
 
 ALL = os.environ.get("CRASHBUCKET_ALL_OPERATIONS") == "1"
@@ -83,6 +85,33 @@ class Service(RuleBasedStateMachine):
     @rule(which=_WHICH)
     def deliver_again(self, which: int) -> None:
         self.services.processor.process([self.ids[which % len(self.ids)]])
+
+    @rule(reports=st.integers(0, 4))
+    def limit(self, reports: int) -> None:
+        """As many are kept in a minute; of those above a sample is."""
+        self.services.policies.change(self.app.app_id, {"stored_per_minute": reports})
+
+    @rule(many=st.integers(2, 8), build=st.sampled_from([GAME, ENGINE]))
+    def storm(self, many: int, build: str) -> None:
+        for _ in range(many):
+            self.crash(0, 0, 1, build)
+
+    @rule(which=_WHICH, at=st.integers(1, 12), after=st.booleans())
+    def die_at_work(self, which: int, at: int, after: bool) -> None:
+        """A worker is killed at one of its writes; what it had comes again."""
+        disturbance = Disturbance()
+        table, blobs = self.services.table, self.services.blobs
+        dying = services_over(
+            Disturbed(table, disturbance),  # type: ignore[arg-type]
+            Disturbed(blobs, disturbance),  # type: ignore[arg-type]
+            self.store.queue,
+            self.reader,
+        )
+        start = which % len(self.ids)
+        disturbance.arm(at, die, after=after)
+        with suppress(Died):
+            dying.processor.process(self.ids[start : start + 6])
+            dying.processor.fold()
 
     @rule(which=_WHICH, many=st.integers(1, 3))
     def delete(self, which: int, many: int) -> None:

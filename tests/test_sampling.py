@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
 
 from chalicelib import bootstrap, clock, keys
 from chalicelib.bootstrap import Services
@@ -269,6 +273,48 @@ def test_workers_at_the_same_time_agree_on_one_sample(services: Services, app: A
     outcome = slow.processor.process(ids[3:])
     assert (outcome.stored, meanwhile[0].stored) == ((), (ids[1],))
     assert agrees(services, app) == 7
+
+
+_DELIVERIES = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, 19), min_size=1, max_size=8),  # of which crashes
+        st.integers(0, 1),  # to which worker
+        st.none() | st.integers(1, 6),  # the write that it dies at
+    ),
+    max_size=12,
+)
+
+
+@hypothesis.settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(quota=st.integers(1, 8), deliveries=_DELIVERIES)
+def test_whatever_is_delivered_twice_or_stops_a_worker_the_total_is_that_of_the_crashes(
+    services: Services, quota: int, deliveries: list[tuple[list[int], int, int | None]]
+) -> None:
+    app = services.accounts.create_app("Another")
+    limit(services, app, quota)
+    ids = [receive(services, app, android_log("ab"[n % 2])) for n in range(20)]
+    disturbance = Disturbance()
+    pair = [
+        bootstrap.build(
+            services.settings,
+            Disturbed(services.table, disturbance),  # type: ignore[arg-type]
+            Disturbed(services.blobs, disturbance),  # type: ignore[arg-type]
+            services.queue,
+        ).processor
+        for _ in range(2)
+    ]
+    for which, worker, at in deliveries:
+        disturbance.arm(at or 0, die)
+        with suppress(Died):
+            pair[worker].process([ids[n] for n in which])
+            pair[worker].fold(at_least=3)
+        disturbance.disarm()
+    services.processor.process(ids)
+    assert agrees(services, app) == 20
+    assert sum(totals(services, app).values()) == 20
+    assert quota <= len(kept(services, ids)) <= 20
 
 
 # --- wherever they go ---

@@ -6,11 +6,13 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-_ROUNDS = 3  # of reweighting: the estimates hardly move after them
-_CLIPPED_AT = 3.5  # deviations: what is further out is an event, not noise
 _WARM_UP = 12  # hours
+_ENOUGH = 36  # hours, from which they say something at all
 _PRIOR_HOURS = 48  # that the assumption about a series without a past is worth
-_LEAST_RELATIVE = 0.08
+_MOST_DISPERSED = 4.0  # an hour's scatter beyond it is a rate that wanders
+_LEAST_RELATIVE = 0.06
+_TRIMMED = 0.04  # of the hours, those furthest out: events
+_TRIMMED_TO = 0.84  # of its mean, what trimming leaves of a squared normal deviate
 _QUANTILES = ((0.95, 1.645), (0.985, 2.17))  # and where the normal distribution has them
 
 
@@ -42,49 +44,33 @@ def measured(
     expected: Sequence[float], counts: Sequence[int], prior: Spread, odd: Collection[int] = ()
 ) -> Spread:
     """From the hours of the past but those at `odd`; the longer it is, the less `prior` counts."""
-    pairs = [
+    pairs = sorted(
         (mean, count)
         for i, (mean, count) in enumerate(zip(expected, counts, strict=True))
         if mean > 0.5 and i >= _WARM_UP and i not in odd
-    ]
-    dispersed, squared = prior.dispersion, prior.relative**2
-    for _ in range(_ROUNDS):
-        # Least squares of (count - mean)^2 / mean on mean, weighted by its variance.
-        sw = sx = sy = sxx = sxy = 0.0
-        for mean, count in pairs:
-            scale = dispersed + squared * mean
-            ratio = min((count - mean) ** 2 / mean, _CLIPPED_AT**2 * scale)
-            weight = 1 / (scale * scale)
-            sw += weight
-            sx += weight * mean
-            sy += weight * ratio
-            sxx += weight * mean * mean
-            sxy += weight * mean * ratio
-        # What the prior says, as so many hours at both ends.
-        weight = _PRIOR_HOURS / max(len(pairs), 1)
-        for mean in (sx / sw if sw else 10.0, 100.0):
-            w = weight * (sw if sw else 1.0) / 2
-            ratio = prior.dispersion + prior.relative**2 * mean
-            sw += w
-            sx += w * mean
-            sy += w * ratio
-            sxx += w * mean * mean
-            sxy += w * mean * ratio
-        spread = sw * sxx - sx * sx
-        slope = (sw * sxy - sx * sy) / spread if spread > 1e-9 * sw * sxx else 0.0
-        slope = min(max(slope, 0.0), sy / sx if sx else 0.0)
-        squared = max(slope, _LEAST_RELATIVE**2)
-        dispersed = max(1.0, (sy - squared * sx) / sw)
-    found = Spread(dispersed, math.sqrt(squared))
-    scores = sorted(found.score(count, mean) for mean, count in pairs)
-    if len(scores) < _WEEK_OF_HOURS:
-        return found
-    heavier = max(scores[int(len(scores) * at)] / normal for at, normal in _QUANTILES)
-    heavier = max(1.0, heavier)
-    return Spread(found.dispersion * heavier**2, found.relative * heavier)
+    )
+    n = len(pairs)
+    if n < _ENOUGH:
+        return prior
+    # The squared deviation over the mean is dispersion + relative^2 * mean: a line through two
+    # points, the quiet hours and the busy ones.
+    quiet, quiet_at = _scatter(pairs[: n // 2])
+    busy, busy_at = _scatter(pairs[n // 2 :])
+    slope = (busy - quiet) / (busy_at - quiet_at) if busy_at > 1.3 * quiet_at else 0.0
+    dispersed = min(max(1.0, quiet - slope * quiet_at), _MOST_DISPERSED)
+    squared = max(0.0, busy - dispersed) / busy_at
+    dispersed = (n * dispersed + _PRIOR_HOURS * prior.dispersion) / (n + _PRIOR_HOURS)
+    squared = (n * squared + _PRIOR_HOURS * prior.relative**2) / (n + _PRIOR_HOURS)
+    found = Spread(dispersed, max(math.sqrt(squared), _LEAST_RELATIVE))
+    scores = sorted([found.score(count, mean) for mean, count in pairs])
+    heavier = max(scores[int(n * at)] / normal for at, normal in _QUANTILES)
+    return Spread(found.dispersion, found.relative * max(1.0, heavier))
 
 
-_WEEK_OF_HOURS = 168
+def _scatter(pairs: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    ratios = sorted([(count - mean) ** 2 / mean for mean, count in pairs])
+    kept = ratios[: math.ceil(len(ratios) * (1 - _TRIMMED))]
+    return sum(kept) / len(kept) / _TRIMMED_TO, sum(mean for mean, _ in pairs) / len(pairs)
 
 
 def widened(spread: Spread, more: Spread) -> Spread:

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 
 from chalicelib.alerts.baseline import MINUTES, Baseline
 from chalicelib.alerts.dispersion import Spread
+from chalicelib.alerts.level import still_owed
 from chalicelib.policies import AppPolicy
 
 WINDOWS = (5, 10, 30, 60)  # minutes
+_AT_ONCE = 2  # minutes
+_BLOCK = 5  # minutes, in which an outage shows
+# A rate that wanders by as much as this stays there for hours, while Poisson's noise is another
+# one every few minutes: over a month it has fewer occasions to go too far.
+_WANDERING = 0.75
 _USUAL = 30  # the window that is told where none is spiking
 
 
@@ -41,10 +47,9 @@ def judge(baseline: Baseline, minutes: Sequence[int], now: int, policy: AppPolic
         verdict = _in_window(baseline, minutes, window, now, policy)
         if verdict is not None:
             return verdict
-    expected, relative, _ = _expected(baseline, minutes, _USUAL, now)
+    expected, spread = _expected(baseline, minutes, _USUAL, now)
     observed = sum(minutes[-_USUAL:])
-    score = Spread(baseline.spread.dispersion, relative).score(observed, expected)
-    return Verdict(observed, expected, _USUAL, score, is_spike=False)
+    return Verdict(observed, expected, _USUAL, spread.score(observed, expected), is_spike=False)
 
 
 def _in_window(
@@ -55,11 +60,11 @@ def _in_window(
     observed = sum(latest)
     if observed < policy.spike_floor:
         return None
-    expected, relative, owed = _expected(baseline, minutes, window, now)
-    if (observed - owed) * 100 < expected * policy.spike_percent:
+    expected, spread = _expected(baseline, minutes, window, now)
+    if observed * 100 < expected * policy.spike_percent:
         return None
-    lasting = _lasting(latest, 2 if window > 5 else 1) - owed
-    score = Spread(baseline.spread.dispersion, relative).score(lasting, expected)
+    lasting = _lasting(latest) - _owed(baseline, minutes, window, now)
+    score = spread.score(lasting, expected)
     if score < baseline.limit or lasting * 100 < expected * policy.spike_percent:
         return None
     return Verdict(observed, expected, window, score, is_spike=True)
@@ -67,33 +72,50 @@ def _in_window(
 
 def _expected(
     baseline: Baseline, minutes: Sequence[int], window: int, now: int
-) -> tuple[float, float, float]:
-    """Crashes in the window, their relative deviation, and what may come late in it."""
-    rate = _between(baseline.rates, now % 60 + 1 - window / 2)
-    expected = rate * window / 60
+) -> tuple[float, Spread]:
+    """Crashes in the window, and how they scatter."""
+    minute = now % 60 + 1 - window / 2
+    expected = _between(baseline.rates, minute) * window / 60
     learnt = baseline.learnt
-    owed = baseline.owed
-    earlier = now % 60 + 1 - window  # minutes of this hour before the window
-    if earlier > 0:
-        came = sum(minutes[-window - earlier : -window])
-        awaited = _between(baseline.rates, earlier / 2) * earlier / 60
+    since = min(MINUTES - window, now + 1 - window - baseline.known)  # minutes not yet in it
+    if since > 0:
+        came = sum(minutes[-window - since : -window])
+        awaited = _between(baseline.rates, minute - (window + since) / 2) * since / 60
         factor = (learnt + 1 + min(came, 2 * awaited)) / (learnt + 1 + awaited)
         expected *= min(1.5, max(0.75, factor))
-        owed = max(0.0, owed + 0.6 * awaited - came)
         learnt += came
-    relative = math.sqrt(baseline.spread.relative**2 + 1 / (learnt + 1))
-    return expected + baseline.burst, relative, owed
+    relative = math.hypot(_WANDERING * baseline.spread.relative, 1 / math.sqrt(learnt + 1))
+    return expected + baseline.burst, Spread(baseline.spread.dispersion, relative)
 
 
-def _lasting(minutes: Sequence[int], highest: int) -> int:
-    """Their sum, with the highest ones cut to the next: what came all at once is no rate."""
+def _owed(baseline: Baseline, minutes: Sequence[int], window: int, now: int) -> float:
+    """What was held back before the window, in this hour, before it or within the last 60 minutes.
+
+    A part of it may have come since.
+    """
+    wanted = _between(baseline.rates, now % 60 + 1 - window) * _BLOCK / 60
+    since_hour = now % 60 + 1
+    owed = 0.0
+    of_hours = baseline.owed
+    for end in range(MINUTES, window, -_BLOCK):
+        came = sum(minutes[-end : MINUTES - end + _BLOCK])
+        owed = still_owed(owed, came, wanted)
+        if end <= since_hour:
+            of_hours = still_owed(of_hours, came, wanted)
+    return max(owed, of_hours)
+
+
+def _lasting(minutes: Sequence[int]) -> int:
+    """Their sum, the highest ones cut to the next: what came all at once is no rate."""
     ordered = sorted(minutes, reverse=True)
-    return sum(ordered[highest:]) + highest * ordered[highest]
+    return sum(ordered[_AT_ONCE:]) + _AT_ONCE * ordered[_AT_ONCE]
 
 
 def _between(rates: tuple[float, float, float], minute: float) -> float:
     """Crashes per hour at a minute of the middle hour: lines between the middles of hours."""
     before, within, after = rates
+    if minute < -30:
+        return before
     if minute < 30:
         return before + (within - before) * (minute + 30) / 60
     return within + (after - within) * (minute - 30) / 60

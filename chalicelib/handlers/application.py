@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
-from chalice.app import APIGateway, Chalice, Request, RestAPIEventHandler
+from chalice.app import APIGateway, Chalice, Request, Response, RestAPIEventHandler
 
 from chalicelib.correlation import HEADER
+from chalicelib.errors import TryAgain
+from chalicelib.handlers.answering import busy_status, timed
+from chalicelib.handlers.common import json_answer
 from chalicelib.telemetry.functions import invoked
 
 
@@ -51,7 +55,7 @@ class Application(Chalice):
 
     def _answer(self, event: Any, context: Any) -> dict[str, Any]:
         self.lambda_context = context
-        handler = RestAPIEventHandler(
+        handler = _Handler(
             self.routes,
             self._answers,
             self.log,
@@ -61,3 +65,13 @@ class Application(Chalice):
         self.current_request = handler.create_request_object(event, context)
         answer: dict[str, Any] = handler(event, context)
         return answer
+
+
+class _Handler(RestAPIEventHandler):
+    """A store that is away is no error of ours: whoever asked may do so again."""
+
+    def _unhandled_exception_to_response(self) -> Response:
+        error = sys.exception()
+        if isinstance(error, TryAgain):
+            return timed(json_answer({"message": str(error)}, busy_status(error)), error)
+        return super()._unhandled_exception_to_response()

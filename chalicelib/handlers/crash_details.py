@@ -7,8 +7,9 @@ from html import escape
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.errors import CrashbucketError, InvalidRequest, NotFound, PayloadTooLarge
+from chalicelib.errors import CrashbucketError, InvalidRequest, NotFound, PayloadTooLarge, TryAgain
 from chalicelib.feedback import MAX_DESCRIPTION_CHARS, MAX_SUMMARY_CHARS, AlreadyReported
+from chalicelib.handlers.answering import busy_status, timed
 from chalicelib.handlers.common import (
     ANY_TYPE,
     TELLS_OF_LARGE_BODIES,
@@ -93,6 +94,8 @@ def _refused(error: CrashbucketError) -> Response:
             return text_answer(str(error), 413)
         case InvalidRequest():
             return text_answer(str(error), 400)
+        case TryAgain():
+            return timed(text_answer(str(error), busy_status(error)), error)
     raise error
 
 

@@ -96,6 +96,7 @@ def _post_quincy(request: Incoming, app: App, xml: bytes) -> Response:
             return json_answer({"errors": {"bundleidentifier": [told]}}, 400)
         if not (crash.log or "").strip():
             return json_answer({"errors": {"log": ["must not be empty"]}}, 400)
+    services().intake.require_open(app.app_id)
     crash_ids = [crash_posts.receive_quincy(app, crash, request.form) for crash in crashes]
     return _accepted(request, app, crash_ids[0])
 

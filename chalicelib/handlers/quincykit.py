@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.errors import CrashbucketError, FormatError, InvalidRequest, PayloadTooLarge
+from chalicelib.errors import (
+    CrashbucketError,
+    FormatError,
+    InvalidRequest,
+    PayloadTooLarge,
+    TryAgain,
+)
 from chalicelib.formats import quincy_xml
 from chalicelib.formats.quincy_xml import QuincyCrash, ResultCode
 from chalicelib.handlers import crash_posts, plist
+from chalicelib.handlers.answering import busy_status, timed
 from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, services, text_answer
 from chalicelib.records import RESOLVED, App
 
@@ -36,9 +43,12 @@ def _post() -> Response:
     except (InvalidRequest, PayloadTooLarge) as error:
         status = 413 if isinstance(error, PayloadTooLarge) else 400
         return text_answer(f"No valid data entered! {error}", status)
-    if "xmlstring" in request.form:
-        return _post_of_client(request)
-    return _post_of_body(request)
+    try:
+        if "xmlstring" in request.form:
+            return _post_of_client(request)
+        return _post_of_body(request)
+    except TryAgain as error:  # with a body: an empty one has clients ask again at once
+        return timed(text_answer(str(error), busy_status(error)), error)
 
 
 # --- the self-hosted client: part `xmlstring`, answered with a result code ------
@@ -52,6 +62,8 @@ def _post_of_client(request: Incoming) -> Response:
         return _result(ResultCode.UNREADABLE_XML)
     if not any(crash.bundleidentifier.strip() for crash in crashes):
         return text_answer("No valid data entered!")
+    for app_id in {app.app_id for crash in crashes if (app := _app_of(request, crash))}:
+        services().intake.require_open(app_id)
     return _result(max(_take(request, crash) for crash in crashes))
 
 
@@ -102,6 +114,8 @@ def _post_of_body(request: Incoming) -> Response:
             told = f"no app has the bundle identifier {crash.bundleidentifier!r}"
             return _refused(ResultCode.APP_UNKNOWN, told)
         taken.append((app, crash))
+    for app_id in {app.app_id for app, _ in taken}:
+        services().intake.require_open(app_id)
     crash_ids = [crash_posts.receive_quincy(app, crash, request.form) for app, crash in taken]
     return plist.plist_answer(str(crash_ids[0]), plist.QUEUED, plist.FEEDBACK_DELAY_MS, 201)
 

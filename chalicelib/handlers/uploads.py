@@ -43,6 +43,7 @@ def begin_upload(app_id: str) -> Response:
         if not isinstance(filename, str):
             raise InvalidRequest({"filename": ["must be text"]})
         annotations.setdefault("filename", storable(filename)[:MAX_NAME_CHARS])
+    services().intake.require_open(app.app_id)
     begun = services().uploads.begin(app.app_id, _size(told.get("size")), annotations)
     answer = {
         "upload_id": begun.upload_id,

@@ -36,7 +36,7 @@ from chalicelib.openapi.declared import (
 from chalicelib.openapi.hockeyapp import PAGES, path
 from chalicelib.openapi.hockeyapp_shapes import page
 from chalicelib.openapi.security import TOKEN
-from chalicelib.openapi.shared_shapes import BAD_GATEWAY_REQUEST, TEXT_OR_NULL, TIME_OR_NULL
+from chalicelib.openapi.shared_shapes import BAD_GATEWAY_REQUEST, TEXT_OR_NULL, TIME_OR_NULL, busy
 
 _ERRORS = ref("HockeyAppErrors")
 _REFUSED: Answers = {
@@ -46,6 +46,7 @@ _REFUSED: Answers = {
     404: json("There is no such thing, or it is another app's", _ERRORS),
     413: json("The body is above its limit", either(_ERRORS, ref("GatewayError"))),
     422: json("A parameter or a field is wrong", _ERRORS),
+    **busy(_ERRORS),
 }
 _OK = const("success")
 _URL: Schema = {"type": "string", "maxLength": MAX_URL_CHARS}

@@ -14,6 +14,7 @@ from chalicelib.openapi import (
     policies,
     quincykit,
     service,
+    sessions,
 )
 from chalicelib.openapi.declared import Door
 
@@ -21,6 +22,7 @@ ALL: Sequence[Door] = (
     hockeyapp.DOOR,
     alerts.DOOR,
     policies.DOOR,
+    sessions.DOOR,
     quincykit.DOOR,
     partycrasher.DOOR,
     omaha.DOOR,

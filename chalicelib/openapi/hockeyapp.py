@@ -33,7 +33,13 @@ from chalicelib.openapi.declared import (
 )
 from chalicelib.openapi.hockeyapp_shapes import SCHEMAS
 from chalicelib.openapi.security import MAYBE_TOKEN, NOBODY, TOKEN
-from chalicelib.openapi.shared_shapes import BAD_GATEWAY_REQUEST, PLIST, PLIST_EXAMPLE
+from chalicelib.openapi.shared_shapes import (
+    BAD_GATEWAY_REQUEST,
+    PLIST,
+    PLIST_EXAMPLE,
+    busy,
+    too_many_crashes,
+)
 from chalicelib.queries.group_order import Sort
 from chalicelib.queries.histograms import MAX_DAYS
 from chalicelib.queries.paging import MAX_PAGES, PER_PAGE_CHOICES
@@ -49,7 +55,9 @@ _WRONG: Answers = {
         "The body, or a part of it, is above its limit", either(_ERRORS, ref("GatewayError"))
     ),
     422: json("A parameter or a field is wrong", _ERRORS),
+    **busy(_ERRORS),
 }
+_TAKEN: Answers = {**_WRONG, **too_many_crashes(_ERRORS)}
 _REFUSED: Answers = {
     **_WRONG,
     401: json("No token, or one that is not known", _ERRORS),
@@ -245,10 +253,10 @@ DOOR = Door(
     "`crashbucket token create`. Parameters may also stand in a form, or in a body of a `GET`. "
     "Groups span versions; in the list of a version everything counts that version only.",
     {
-        "hockeyapp.upload_crash": Operation({**_WRONG, 201: _ACCEPTED}, (), _UPLOAD, NOBODY),
+        "hockeyapp.upload_crash": Operation({**_TAKEN, 201: _ACCEPTED}, (), _UPLOAD, NOBODY),
         "hockeyapp.post_crash": Operation(
             {
-                **_WRONG,
+                **_TAKEN,
                 201: _ACCEPTED,
                 400: json(
                     "QuincyKit's XML that is refused: its SDK resends on anything else",
@@ -344,7 +352,7 @@ DOOR = Door(
         ),
         "uploads.begin_upload": Operation(
             {
-                **_WRONG,
+                **_TAKEN,
                 201: json(
                     "The form", ref("SignedUpload"), Location="Where to ask how far the upload is"
                 ),

@@ -25,7 +25,7 @@ from chalicelib.openapi.declared import (
     words,
 )
 from chalicelib.openapi.security import TOKEN
-from chalicelib.openapi.shared_shapes import BAD_GATEWAY_REQUEST
+from chalicelib.openapi.shared_shapes import BAD_GATEWAY_REQUEST, busy
 from chalicelib.policies import ALERT_KINDS, ALERTS, BOUNDS
 
 _ERRORS = ref("HockeyAppErrors")
@@ -36,6 +36,7 @@ _REFUSED: Answers = {
     404: json("There is no such app, or it is another's", _ERRORS),
     413: json("The body is above its limit", either(_ERRORS, ref("GatewayError"))),
     422: json("A field is wrong", _ERRORS),
+    **busy(_ERRORS),
 }
 _MEANING: Mapping[str, str] = {
     "retention_days": "Days for which reports are kept; 0: ever",

@@ -15,7 +15,12 @@ from chalicelib.openapi.declared import (
     fields,
     ref,
 )
-from chalicelib.openapi.shared_shapes import PLIST, PLIST_EXAMPLE
+from chalicelib.openapi.shared_shapes import (
+    BUSY_TEXT,
+    PLIST,
+    PLIST_EXAMPLE,
+    TOO_MANY_TEXT,
+)
 
 _POSTED = Operation(
     {
@@ -33,6 +38,8 @@ _POSTED = Operation(
             "Above the limit of one request",
             {PLAIN: TEXT, "application/json": ref("GatewayError")},
         ),
+        429: TOO_MANY_TEXT,
+        503: BUSY_TEXT,
     },
     body=Body(
         {

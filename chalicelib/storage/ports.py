@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, Union
 
-from chalicelib.errors import CrashbucketError
+from chalicelib.errors import CrashbucketError, TryAgain
 
 # --- table ---------------------------------------------------------------
 
@@ -126,7 +126,11 @@ class ConditionFailed(CrashbucketError):
         self.indexes = tuple(indexes)
 
 
-class Conflict(CrashbucketError):
+class StoreAway(TryAgain):
+    """The store does not answer, refuses for its load, or has no room: try again."""
+
+
+class Conflict(TryAgain):
     """Another batch held one of the items for too long; nothing was written. Try again."""
 
 

@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 def invoked(name: str, run: Callable[[], T], correlation_id: str = "") -> T:
     """What `run` gives: logged as JSON, traced, and with its metrics written."""
+    if not on_lambda():
+        return run()
+    _prepare()
     with correlated(correlation_id):
-        if not on_lambda():
-            return run()
-        _prepare()
         try:
             answer: T = traced(name, run, correlation_id=correlation_id)
             return answer

@@ -26,6 +26,7 @@ from chalicelib.metrics import Metric
 FOLDER = "metrics"
 _MAX_SLOTS = 1000
 _MAX_APPS = 1000  # with counters of their own; a scrape reads all of them
+_MAX_CHILDREN = 10_000
 _OTHERS = "others"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OF_APPS = "crashbucket_app_"
@@ -112,11 +113,17 @@ class PrometheusMetrics:
             for metric, seen in _OBSERVED.items()
         }
         self._apps: set[str] = set()
+        self._children: dict[tuple[Metric, str], Any] = {}  # quicker than the library's lookup
 
     def count(self, metric: Metric, value: int = 1, *, app_id: str | None = None) -> None:
         self._totals[metric].inc(value)
         if app_id is not None:
-            self._of_apps[metric].labels(self._label(app_id)).inc(value)
+            of_app = self._children.get((metric, app_id))
+            if of_app is None:
+                of_app = self._of_apps[metric].labels(self._label(app_id))
+                if len(self._children) < _MAX_CHILDREN:
+                    self._children[metric, app_id] = of_app
+            of_app.inc(value)
 
     def observe(self, metric: Metric, value: float) -> None:
         histogram, unit_s = self._observed[metric]

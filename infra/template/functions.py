@@ -241,7 +241,8 @@ DETECT = Function(
     timeout_s=55,  # the next one starts a minute after it
     statements=(
         *permissions.use_table(),
-        *permissions.send_to(NOTIFICATIONS),
+        *permissions.send_to(INTAKE, NOTIFICATIONS),
+        *permissions.look_at(INTAKE),
     ),
 )
 SWEEP = Function(

@@ -196,11 +196,10 @@ API_MEMORY = Parameter(
 PROCESS_MEMORY = Parameter(
     "ProcessMemory",
     _CAPACITY,
-    "Megabytes of the function that processes reports; a minidump of 100 MB with symbols needs "
-    "about 1000",
+    "Megabytes of the function that processes reports; a minidump of 100 MB needs about 400",
     1280,
     _NUMBER,
-    {"MinValue": 1024, "MaxValue": 10240},
+    {"MinValue": 512, "MaxValue": 10240},
 )
 
 PARAMETERS = (

@@ -74,7 +74,8 @@ def tell_people() -> list[Json]:
 
 
 def sign_webhooks() -> list[Json]:
-    return [allow(["secretsmanager:GetSecretValue"], SECRET.ref)]
+    # `Id` is the ARN, as `Ref` is on AWS; an emulator's `Ref` is the name.
+    return [allow(["secretsmanager:GetSecretValue"], SECRET.attribute("Id"))]
 
 
 def run(log_group: Resource) -> list[Json]:

@@ -22,6 +22,8 @@ from infra.template.table import TABLE
 from infra.template.topic import SECRET, SUBSCRIPTION, TOPIC, TOPIC_POLICY
 from infra.template.triggers import TRIGGERS
 
+_INVOKE = "APIHandlerInvokePermission"
+
 
 class NotAsChaliceMakesIt(Exception):
     """Chalice's template lacks something that this one builds on."""
@@ -55,16 +57,11 @@ def merged(chalice: Json, *, runtime: str, architecture: str, code: str) -> Json
     Raises `NotAsChaliceMakesIt` for a template without our functions.
     """
     made: dict[str, Any] = chalice["Resources"]
-    handlers = {function.name: _function(made, function.name) for function in FUNCTIONS}
-    unknown = sorted(
-        name
-        for name, resource in made.items()
-        if resource["Type"] == "AWS::Serverless::Function" and name not in handlers
-    )
+    names = {function.name for function in FUNCTIONS}
+    unknown = sorted(set(made) - names - {REST_API, _INVOKE})
     if unknown:
-        raise NotAsChaliceMakesIt(
-            f"functions/{unknown[0]}: it is not in infra/template/functions.py"
-        )
+        raise NotAsChaliceMakesIt(f"{unknown[0]}: it is not in infra/template")
+    handlers = {name: _function(made, name) for name in sorted(names)}
     for function in FUNCTIONS:
         handlers[function.name]["Properties"] = {
             "Handler": handlers[function.name]["Properties"]["Handler"],
@@ -87,7 +84,7 @@ def merged(chalice: Json, *, runtime: str, architecture: str, code: str) -> Json
         "Resources": {
             **by_name(resources()),
             **handlers,
-            "APIHandlerInvokePermission": made["APIHandlerInvokePermission"],
+            _INVOKE: made[_INVOKE],
             REST_API: {
                 **api,
                 "Properties": {"DefinitionBody": definition, **settings()},

@@ -59,7 +59,7 @@ def _resolved(value: Any, arns: Mapping[str, str]) -> list[str]:
     match value:
         case list():
             return [resource for entry in value for resource in _resolved(entry, arns)]
-        case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:
+        case {"Ref": name} | {"Fn::GetAtt": [name, "Arn" | "Id"]}:
             return [arns[name]]
         case {"Fn::Sub": [text, values]}:
             inner = {name: _resolved(part, arns)[0] for name, part in values.items()}

@@ -14,7 +14,7 @@ from chalicelib import bootstrap, correlation
 from chalicelib.bootstrap import Services
 from chalicelib.handlers import events
 from chalicelib.records import App
-from chalicelib.telemetry import functions
+from chalicelib.telemetry import functions, on_lambda
 from chalicelib.telemetry.emf import EmfMetrics
 from tests.crashes import ANDROID_EXAMPLE
 from tests.handlers.test_events import Context, created, sqs
@@ -22,14 +22,17 @@ from tests.wsgi_client import multipart
 
 
 @pytest.fixture
-def on_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def as_function(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process as Lambda's, for a while."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "process")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "crashbucket-prod")
     functions._prepare.cache_clear()
+    on_lambda.cache_clear()
     yield
+    monkeypatch.undo()
+    on_lambda.cache_clear()
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -75,7 +78,7 @@ def post(app: App, request_id: str, log: str = ANDROID_EXAMPLE) -> dict[str, Any
 def test_a_crash_is_followed_from_the_request_to_the_lines_of_its_processing(
     measured: Services,
     app: App,
-    on_lambda: None,
+    as_function: None,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -98,7 +101,7 @@ def test_a_crash_is_followed_from_the_request_to_the_lines_of_its_processing(
 
 
 def test_an_ordinary_batch_writes_its_metrics_and_nothing_else(
-    measured: Services, app: App, on_lambda: None, capsys: pytest.CaptureFixture[str]
+    measured: Services, app: App, as_function: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = [json.loads(post(app, f"request-{number}")["body"])["id"] for number in range(3)]
     capsys.readouterr()
@@ -111,7 +114,7 @@ def test_an_ordinary_batch_writes_its_metrics_and_nothing_else(
 def test_a_failed_event_is_logged_under_its_own_id(
     measured: Services,
     app: App,
-    on_lambda: None,
+    as_function: None,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -134,7 +137,7 @@ def test_a_failed_event_is_logged_under_its_own_id(
 
 
 def test_without_a_sampled_trace_the_tracing_library_is_not_imported(
-    measured: Services, on_lambda: None, monkeypatch: pytest.MonkeyPatch
+    measured: Services, as_function: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0")
     monkeypatch.setattr("chalicelib.telemetry.tracing._tracer", None)
@@ -144,6 +147,5 @@ def test_without_a_sampled_trace_the_tracing_library_is_not_imported(
 def test_outside_of_lambda_an_invocation_is_a_mere_call(services: Services) -> None:
     root = logging.getLogger()
     before = list(root.handlers)
-    assert functions.invoked("x", correlation.current, "mine") == "mine"
+    assert functions.invoked("x", lambda: 7, "mine") == 7
     assert root.handlers == before
-    assert correlation.current() == ""

@@ -6,6 +6,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
+from chalicelib.storage.away import tells_when_away
+from chalicelib.storage.embedded.away import telling
 from chalicelib.storage.embedded.database import Database
 from chalicelib.storage.ports import Message
 
@@ -35,6 +37,7 @@ _ACK = "DELETE FROM messages WHERE id = ? AND queue = ? AND deliveries = ?"
 _RELEASE = "UPDATE messages SET visible_at = ? WHERE id = ? AND queue = ? AND deliveries = ?"
 
 
+@tells_when_away(telling)
 class SqliteQueue:
     """`ports.Queue` in one SQLite file.
 

@@ -1,0 +1,91 @@
+"""How high a series is now, over what its season lets expect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_SLOW = 0.98  # memory of the level that stands in while there are few crashes
+_PRIOR_CRASHES = 5.0  # that the slow level is worth
+_PATIENCE = 6  # hours far above the expected, until they are the new level
+_LOW_PATIENCE = 24  # hours far below: an outage ends within a day
+_LOW = 0.25  # of the expected
+_LOW_FROM = 10  # crashes expected, from which fewer than that says something
+_RARE = 60  # hours between events, at least: where they come more often, they are its noise
+_FORGOTTEN = 0.3  # of what is still owed, an hour later
+
+
+class Track(NamedTuple):
+    """A level followed through the past.
+
+    `expected` holds, for each hour, what those before it let expect; `odd` the
+    hours that were events and no noise; `learnt` how many crashes the level
+    was learnt from; `owed` those that an outage held back until now.
+    """
+
+    level: float
+    learnt: float
+    expected: list[float]
+    odd: frozenset[int]
+    owed: float
+    error: float
+
+
+def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Track:
+    """The level over its shape, hour by hour: a discounted gamma-Poisson filter.
+
+    What was learnt is worth `memory` of it an hour later (West and Harrison,
+    Bayesian Forecasting and Dynamic Models, 1997, section 14.4). Hours far
+    above what was expected are a spike, far below an outage: they are not
+    learnt from unless they last. `error` sums, over the hours, how far the square
+    root of the count (whose deviation does not depend on the mean) was off.
+    """
+    a = b = slow_a = slow_b = 0.0
+    error = owed = 0.0
+    high = low = runs = 0
+    expected: list[float] = []
+    odd: list[int] = []
+    for i, (count, usual) in enumerate(zip(counts, shape, strict=False)):
+        wanted = usual * _level(a, b, slow_a, slow_b)
+        expected.append(wanted)
+        error += min(2.0, abs(math.sqrt(count) - math.sqrt(wanted)) / (1 + 0.1 * math.sqrt(wanted)))
+        owed = still_owed(owed * _FORGOTTEN, count, wanted)
+        if count > 2 * wanted + 3 * math.sqrt(wanted) + 5 and slow_b > 0:
+            high += 1
+            runs += high == 1
+            if high <= _PATIENCE:
+                odd.append(i)
+                continue
+        else:
+            high = 0
+        if wanted >= _LOW_FROM and count < _LOW * wanted:
+            low += 1
+            if low <= _LOW_PATIENCE:
+                odd.append(i)
+                continue
+        else:
+            low = 0
+        a, b = a * memory + count, b * memory + usual
+        slow_a, slow_b = slow_a * _SLOW + count, slow_b * _SLOW + usual
+    level = _level(a, b, slow_a, slow_b)
+    rare = runs <= 2 + len(expected) / _RARE
+    learnt = a + min(slow_a, _PRIOR_CRASHES)
+    return Track(level, learnt, expected, frozenset(odd if rare else ()), owed, error)
+
+
+def still_owed(owed: float, count: float, wanted: float) -> float:
+    """Crashes that were held back, after a time in which `count` came where `wanted` should have.
+
+    What does not come while nothing is reported comes afterwards, all at once:
+    devices send their backlog, queues are worked off. That is no spike.
+    """
+    if count < _LOW * wanted:
+        return owed + wanted - count
+    return max(0.0, owed - max(0.0, count - wanted))
+
+
+def _level(a: float, b: float, slow_a: float, slow_b: float) -> float:
+    if slow_a <= 0:
+        return 1.0 if slow_b <= 0 else 0.0
+    return (a + _PRIOR_CRASHES) / (b + _PRIOR_CRASHES * slow_b / slow_a)
