@@ -91,8 +91,16 @@ class ExportReport:
     report_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Take away the reports of an app from before a day (`YYYY-MM-DD`)."""
+
+    app_id: str
+    before: str
+
+
 SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
-Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport]
+Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport, Expire]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
@@ -102,6 +110,7 @@ _NAMES: dict[str, type[Task]] = {
     "place": Place,
     "finish_deletion": FinishDeletion,
     "export_report": ExportReport,
+    "expire": Expire,
 }
 
 
