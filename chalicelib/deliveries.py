@@ -29,7 +29,6 @@ from chalicelib.tasks import MAX_DELAY_S, ExportReport, FinishDeletion, Place, S
 
 _log = logging.getLogger(__name__)
 
-BATCH = 25  # messages at a time: what one commit takes of known crashes
 _ALONE_FROM = 3  # deliveries: what ends a worker or a function takes its neighbours along twice
 
 Done = Callable[[Sequence[Message]], object]

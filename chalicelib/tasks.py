@@ -105,6 +105,7 @@ _NAMES: dict[str, type[Task]] = {
 }
 
 
+BATCH = 25  # messages at a time: what one commit takes of known crashes
 MAX_DELAY_S = 900  # SQS's limit
 _PART_OF_VISIBILITY = 0.25
 _MAX_WORK_S = 15.0

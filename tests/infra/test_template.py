@@ -16,8 +16,8 @@ import pytest
 from chalicelib import keys
 from chalicelib.alerts import delivery
 from chalicelib.config import Settings
-from chalicelib.deliveries import BATCH
 from chalicelib.storage.schema import INDEXES, NOTIFIED_PREFIXES
+from chalicelib.tasks import BATCH
 from infra.packaging import chalice_template
 from infra.template.functions import FUNCTIONS, environment
 from infra.template.parameters import PARAMETERS
