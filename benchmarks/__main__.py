@@ -13,6 +13,7 @@ from pathlib import Path
 _FULL = (
     ("profile_spine",),
     ("cost",),
+    ("bill",),
     ("evaluation", "--baseline"),
     ("engine",),
     ("minidumps",),
@@ -26,6 +27,7 @@ _FULL = (
 _QUICK = (
     ("profile_spine", "--reports", "1500", "--floor-seconds", "0.5"),
     ("cost", "--stored", "1000", "2000", "--storm-seconds", "5", "--storm-scale", "10"),
+    ("bill", "--quick"),
     ("evaluation",),
     ("engine", "--stored", "300", "1000", "--rounds", "2"),
     ("minidumps", "--rounds", "3"),

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.alerts.receiver import Receiver
 from tests.blackbox import crashes, ministack, summary, target
 from tests.blackbox.client import Client, eventually
-from tests.blackbox.target import Target
+from tests.blackbox.target import WAY_BACK, Target
+from tests.blackbox.told import Hook
 from tests.minidump_forms import Part
 from tests.server import ROOT, RunningServer
 
@@ -76,6 +78,10 @@ def anyone(admin: Client) -> Client:
 @pytest.fixture
 def word() -> str:
     """A word that nobody sent before: the name of what crashes in a test."""
+    return _new_word()
+
+
+def _new_word() -> str:
     return f"Run{secrets.token_hex(5)}"
 
 
@@ -107,6 +113,22 @@ def app(service: Target, admin: Client) -> App:
         if app_id in (a["public_identifier"], "") and (app_id or a["title"] == _SHARED_APP)
     ]
     return App(found["public_identifier"], found["id"], f"/api/2/apps/{found['public_identifier']}")
+
+
+@pytest.fixture(scope="session")
+def hook(service: Target, admin: Client, app: App) -> Iterator[Hook]:
+    """A webhook of the app, made before a crash that it is to be told of."""
+    service.needs(WAY_BACK)
+    word = _new_word()
+    with Receiver() as receiver:
+        wanted = {"url": receiver.url, "kinds": ["new_group"]}
+        made = admin.post_json(f"{app.path}/webhooks", wanted)
+        assert made.status == 201, made.text
+        path = f"{app.path}/webhooks/{made.json['webhook']['id']}"
+        sent = [Part("log", crashes.log(word), "crash.log")]
+        assert admin.anonymous().post_form(f"{app.path}/crashes/upload", sent).status == 201
+        yield Hook(path, made.json["secret"], word, receiver)
+        assert admin.send("DELETE", path).status == 200
 
 
 GroupOf = Callable[[str], dict[str, object]]
