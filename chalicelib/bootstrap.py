@@ -23,6 +23,7 @@ from chalicelib.counts import Counts
 from chalicelib.deletion import Deletion
 from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
+from chalicelib.expiry import Expiry
 from chalicelib.exports import Exports
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
@@ -101,6 +102,7 @@ class Services:
     reports: ReportQueries
     buckets: BucketQueries
     deletion: Deletion
+    expiry: Expiry
     eraser: Eraser
     search: Search
     user_search: UserSearch
@@ -158,6 +160,7 @@ def build(
         metrics=metrics,
     )
     crashes = CrashQueries(table, blobs, counts)
+    deletion = Deletion(table, blobs, queue, counts, ids, settings.visibility_s)
     feedback = FeedbackBook(table, blobs)
     notifications = notifications or NoQueue()
     outbox = Outbox(table, notifications, ids)
@@ -226,7 +229,8 @@ def build(
         ),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
-        deletion=Deletion(table, blobs, queue, counts, ids, settings.visibility_s),
+        deletion=deletion,
+        expiry=Expiry(table, blobs, counts, ids, deletion),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         user_search=UserSearch(table, search),

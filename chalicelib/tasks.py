@@ -91,8 +91,16 @@ class ExportReport:
     report_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Take away the reports of an app from before a day (`YYYY-MM-DD`)."""
+
+    app_id: str
+    before: str
+
+
 SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
-Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport]
+Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport, Expire]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
@@ -102,9 +110,11 @@ _NAMES: dict[str, type[Task]] = {
     "place": Place,
     "finish_deletion": FinishDeletion,
     "export_report": ExportReport,
+    "expire": Expire,
 }
 
 
+BATCH = 25  # messages at a time: what one commit takes of known crashes
 MAX_DELAY_S = 900  # SQS's limit
 _PART_OF_VISIBILITY = 0.25
 _MAX_WORK_S = 15.0

@@ -16,10 +16,11 @@ import pytest
 from chalicelib import keys
 from chalicelib.alerts import delivery
 from chalicelib.config import Settings
-from chalicelib.deliveries import BATCH
 from chalicelib.storage.schema import INDEXES, NOTIFIED_PREFIXES
+from chalicelib.tasks import BATCH
 from infra.packaging import chalice_template
 from infra.template.functions import FUNCTIONS, environment
+from infra.template.parameters import PARAMETERS
 from infra.template.stack import NotAsChaliceMakesIt, merged
 
 _PROJECT = Path(__file__).parents[2]
@@ -259,12 +260,23 @@ def test_every_alarm_tells_people(resources: dict[str, Any]) -> None:
 
 
 def test_the_dashboard_is_json_that_shows_every_alarm(resources: dict[str, Any]) -> None:
-    body = json.loads(properties(resources, "Dashboard")["DashboardBody"]["Fn::Sub"])
+    body = json.loads(properties(resources, "Dashboard")["DashboardBody"]["Fn::Sub"][0])
     shown, *charts = body["widgets"]
     alarms = of_type(resources, "AWS::CloudWatch::Alarm")
     assert shown["properties"]["alarms"] == [f"${{{name}.Arn}}" for name in alarms]
     titles = [chart["properties"]["title"] for chart in charts]
     assert len(titles) == len(set(titles)) >= 12
+
+
+def test_a_restored_table_takes_the_place_of_the_stacks_own_everywhere(
+    resources: dict[str, Any], template: dict[str, Any]
+) -> None:
+    used = {"Fn::If": ["HasRestoredTable", {"Ref": "RestoredTable"}, {"Ref": "Table"}]}
+    assert template["Outputs"]["TableName"]["Value"] == used
+    for function in of_type(resources, "AWS::Serverless::Function").values():
+        assert function["Environment"]["Variables"]["CRASHBUCKET_TABLE"] == used
+    roles = json.dumps(list(of_type(resources, "AWS::IAM::Role").values()))
+    assert roles.count('{"Fn::GetAtt": ["Table", "Arn"]}') == roles.count("table/${RestoredTable}")
 
 
 def test_the_outputs_are_those_that_the_command_line_goes_by(template: dict[str, Any]) -> None:
@@ -283,3 +295,10 @@ def test_a_parameter_says_what_it_is_and_may_be_left_out(template: dict[str, Any
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     listed = [name for group in groups for name in group["Parameters"]]
     assert sorted(listed) == sorted(template["Parameters"])
+
+
+def test_every_parameter_has_its_line_in_the_page() -> None:
+    lines = (_PROJECT / "docs" / "aws.md").read_text().splitlines()
+    for parameter in PARAMETERS:
+        default = "(empty)" if parameter.default == "" else f"`{parameter.default}`"
+        assert f"| `{parameter.name}` | {default} | {parameter.description} |" in lines
