@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.alerts.receiver import Receiver
 from tests.blackbox import crashes, ministack, summary, target
-from tests.blackbox.client import Client, eventually
+from tests.blackbox.client import POLL_S, Client
 from tests.blackbox.target import WAY_BACK, Target
 from tests.blackbox.told import Hook
 from tests.minidump_forms import Part
@@ -139,15 +140,16 @@ def group_of(service: Target, admin: Client, app: App) -> GroupOf:
     """The group whose class, method or reason has the word, once there is one."""
 
     def find(word: str) -> dict[str, object]:
-        def look() -> dict[str, object] | None:
+        until = time.monotonic() + service.patience_s
+        while True:
             query = {"sort": "last_crash_at", "order": "desc", "per_page": "100"}
             answer = admin.get(f"{app.path}/crash_reasons", **query)
             assert answer.status == 200, answer.text
-            for group in answer.json["crash_reasons"]:
+            groups: list[dict[str, object]] = answer.json["crash_reasons"]
+            for group in groups:
                 if any(word in str(group[part]) for part in ("class", "method", "reason")):
-                    return dict(group)
-            return None
-
-        return eventually(look, service.patience_s) or {}
+                    return group
+            assert time.monotonic() < until, f"no group of {word}, but {groups[:5]}"
+            time.sleep(POLL_S)
 
     return find
