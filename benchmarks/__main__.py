@@ -21,6 +21,7 @@ _FULL = (
     ("queries",),
     ("bugsink",),
     ("drain",),
+    ("detector",),
     ("package",),
 )
 _QUICK = (
@@ -34,6 +35,7 @@ _QUICK = (
     ("queries", "--reports", "2000"),
     ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
+    ("detector", "--groups", "500"),
     ("package", "--runs", "3"),
 )
 

@@ -23,6 +23,7 @@ from chalicelib.counts import Counts
 from chalicelib.deletion import Deletion
 from chalicelib.downloads import Downloads
 from chalicelib.erasure import Eraser
+from chalicelib.expiry import Expiry
 from chalicelib.exports import Exports
 from chalicelib.feedback import FeedbackBook
 from chalicelib.ids import IdSource
@@ -32,6 +33,7 @@ from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.metrics import Metrics, NoMetrics
 from chalicelib.omaha_apps import OmahaApps
+from chalicelib.persons import Persons
 from chalicelib.policies import Policies, default_policy
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
@@ -101,6 +103,8 @@ class Services:
     reports: ReportQueries
     buckets: BucketQueries
     deletion: Deletion
+    expiry: Expiry
+    persons: Persons
     eraser: Eraser
     search: Search
     user_search: UserSearch
@@ -158,6 +162,7 @@ def build(
         metrics=metrics,
     )
     crashes = CrashQueries(table, blobs, counts)
+    deletion = Deletion(table, blobs, queue, counts, ids, settings.visibility_s)
     feedback = FeedbackBook(table, blobs)
     notifications = notifications or NoQueue()
     outbox = Outbox(table, notifications, ids)
@@ -226,7 +231,9 @@ def build(
         ),
         reports=ReportQueries(table, crashes, bucketing, accounts, reader),
         buckets=BucketQueries(table, counts, bucketing, search),
-        deletion=Deletion(table, blobs, queue, counts, ids, settings.visibility_s),
+        deletion=deletion,
+        expiry=Expiry(table, blobs, counts, ids, deletion),
+        persons=Persons(table, blobs, queue, crashes, feedback, deletion, settings.visibility_s),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         user_search=UserSearch(table, search),

@@ -23,13 +23,22 @@ from chalicelib.payload import Payload
 from chalicelib.placing import Placing
 from chalicelib.records import DeadLetter
 from chalicelib.resymbolication import Resymbolication
+from chalicelib.retention import Retention
 from chalicelib.storage.events import Created, created_objects
 from chalicelib.storage.ports import BlobNotFound, Message, Put
-from chalicelib.tasks import MAX_DELAY_S, ExportReport, FinishDeletion, Place, Settle, Task
+from chalicelib.tasks import (
+    MAX_DELAY_S,
+    ErasePerson,
+    Expire,
+    ExportReport,
+    FinishDeletion,
+    Place,
+    Settle,
+    Task,
+)
 
 _log = logging.getLogger(__name__)
 
-BATCH = 25  # messages at a time: what one commit takes of known crashes
 _ALONE_FROM = 3  # deliveries: what ends a worker or a function takes its neighbours along twice
 
 Done = Callable[[Sequence[Message]], object]
@@ -121,6 +130,10 @@ class Deliveries:
         elif isinstance(task, FinishDeletion):
             self._services.deletion.finish(task.app_id, task.report_ids)
             self._resymbolication.run(Settle(task.app_id))
+        elif isinstance(task, ErasePerson):
+            self._services.persons.run(task)
+        elif isinstance(task, Expire):
+            Retention(self._services).run(task)
         else:
             self._resymbolication.run(task)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import cast
 
@@ -12,15 +13,18 @@ from chalicelib import keys, waiting
 from chalicelib.belongings import blobs_of, delete_blobs, items_of
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
+from chalicelib.policies import QUOTAS, RETENTION
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     Blobs,
+    ConditionFailed,
     Delete,
     Item,
     Key,
     Table,
+    Update,
     get_all,
     query_all,
 )
@@ -69,6 +73,7 @@ class Eraser:
                     break
             self._delete_exports(app_id)
             self._delete_landed(app_id)
+            self._forget_decisions(app_id)
             self._delete_alerts(app_id)
         self._erase_dead_letters(erased)
         return True
@@ -141,6 +146,17 @@ class Eraser:
         )
         for letter_key in (keys.deadletter, keys.feedback):
             self._delete(letter_key(letter.report_id) for letter in letters)
+
+    def _forget_decisions(self, app_id: str) -> None:
+        """What the app's items say of its policy, which has gone with its counts."""
+        gone = (*QUOTAS, "refused_until")
+        with suppress(ConditionFailed):  # there is no such app any more
+            self._table.write(
+                [
+                    Update(keys.app(app_id), remove=gone, must_exist=True),
+                    Update(keys.apps_entry(app_id), remove=(RETENTION,), must_exist=True),
+                ]
+            )
 
     def _delete_exports(self, app_id: str) -> None:
         """The files that reports were exported to; after the reports (see exports.py)."""

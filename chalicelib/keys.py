@@ -7,6 +7,7 @@ and everything that a known crash needs is found by exact keys.
 | item | pk | sk | indexed |
 |---|---|---|---|
 | app | `app#APP` | `app` | |
+| app, since when its old reports are taken away | `app#APP` | `expiring` | |
 | app, what its owner decided about it | `app#APP` | `policy` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
 | group that reports were taken from | `app#APP` | `left#ID` | |
@@ -237,6 +238,11 @@ def stack(fingerprint: str) -> Key:
 
 def stack_in_app(fingerprint: str, app_id: str) -> Key:
     return Key(f"stack#{fingerprint}", f"app#{app_id}")
+
+
+def expiring(app_id: str) -> Key:
+    """That a worker takes old reports of an app away."""
+    return Key(f"app#{app_id}", "expiring")
 
 
 def policy(app_id: str) -> Key:

@@ -29,6 +29,7 @@ BOUNDS: Mapping[str, tuple[int, int, bool]] = {
     "spike_floor": (1, MAX_SPIKE_FLOOR, False),
 }
 QUOTAS = frozenset({"stored_per_minute", "refused_above_per_minute"})
+RETENTION = "retention_days"
 ALERTS = "alerts"
 ALERT_KINDS = tuple(kind.value for kind in AlertKind)
 
@@ -110,6 +111,8 @@ class Policies:
             writes = [Update(keys.policy(app_id), set=values, remove=removed)]
             if QUOTAS & checked.keys():
                 writes.append(_on_app(app_id, values, removed))
+            if RETENTION in checked:
+                writes.append(_on_list(app_id, checked[RETENTION]))
             self._table.write(writes)
             self._changed(app_id)
         found = self._effective(self.decided(app_id))
@@ -133,6 +136,16 @@ def _on_app(app_id: str, values: Mapping[str, Value], removed: Sequence[str]) ->
         keys.app(app_id),
         set={name: value for name, value in values.items() if name in QUOTAS},
         remove=tuple(name for name in removed if name in QUOTAS),
+        must_exist=True,
+    )
+
+
+def _on_list(app_id: str, days: Value) -> Update:
+    """So that who looks at every app knows how long its reports are kept."""
+    return Update(
+        keys.apps_entry(app_id),
+        set={} if days is None else {RETENTION: days},
+        remove=(RETENTION,) if days is None else (),
         must_exist=True,
     )
 

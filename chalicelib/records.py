@@ -60,6 +60,7 @@ class App(_Record):
     `hourly`: all of its crashes were counted by the hour; it is not so old that some were not.
     What was decided about its quota (policies.py) stands here too, as who takes
     or processes a crash reads its app anyway; so does until when none is taken.
+    What was decided about its retention stands in the list of apps.
     """
 
     app_id: str
@@ -74,6 +75,7 @@ class App(_Record):
     stored_per_minute: int | None = None
     refused_above_per_minute: int | None = None
     refused_until: str | None = None
+    retention_days: int | None = None
 
     def item(self) -> Item:
         return _placed(keys.app(self.app_id), self.attributes())

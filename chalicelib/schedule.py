@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from chalicelib import clock, keys
 from chalicelib.bootstrap import Services
 from chalicelib.metrics import Metric
+from chalicelib.retention import Retention
 from chalicelib.storage.ports import ConditionFailed, Conflict, Table, Update
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,14 @@ def _detect(services: Services) -> None:
     services.detector.tick()
 
 
+def _sweep_symbol_uploads(services: Services) -> None:
+    services.symbol_uploads.sweep()
+
+
+def _look_for_what_is_old(services: Services) -> None:
+    Retention(services).look()
+
+
 def _send_what_was_left(services: Services) -> None:
     services.outbox.sweep()
 
@@ -55,7 +64,11 @@ EVERY_MINUTE: Sequence[Job] = (
     Job("send_notifications", _send_what_was_left),
     Job("measure", _measure),
 )
-EVERY_HOUR: Sequence[Job] = (Job("sweep_exports", _sweep_exports),)
+EVERY_HOUR: Sequence[Job] = (
+    Job("sweep_exports", _sweep_exports),
+    Job("sweep_symbol_uploads", _sweep_symbol_uploads),
+    Job("retention", _look_for_what_is_old),
+)
 
 
 def every_minute(services: Services, now: datetime | None = None) -> None:

@@ -91,8 +91,32 @@ class ExportReport:
     report_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Take away the reports of an app from before a day (`YYYY-MM-DD`)."""
+
+    app_id: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErasePerson:
+    """Erase what is kept of a person in an app, found in these places (see persons.py).
+
+    `after` is how far it is, and `erased` how many so far; the last look is
+    done again until it finds nothing.
+    """
+
+    app_id: str
+    identifier: str
+    where: tuple[str, ...]
+    after: str = ""
+    erased: int = 0
+    is_last: bool = False
+
+
 SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
-Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport]
+Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport, Expire, ErasePerson]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
@@ -102,9 +126,12 @@ _NAMES: dict[str, type[Task]] = {
     "place": Place,
     "finish_deletion": FinishDeletion,
     "export_report": ExportReport,
+    "expire": Expire,
+    "erase_person": ErasePerson,
 }
 
 
+BATCH = 25  # messages at a time: what one commit takes of known crashes
 MAX_DELAY_S = 900  # SQS's limit
 _PART_OF_VISIBILITY = 0.25
 _MAX_WORK_S = 15.0

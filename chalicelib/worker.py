@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 from chalicelib.bootstrap import Services
-from chalicelib.deliveries import BATCH, Deliveries
+from chalicelib.deliveries import Deliveries
+from chalicelib.tasks import BATCH
 
 _log = logging.getLogger(__name__)
 

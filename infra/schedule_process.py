@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from chalicelib import bootstrap, schedule
 from chalicelib.config import Settings
@@ -25,16 +26,23 @@ def main(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
     end_with_parent(parent, signal.SIGTERM)
     services = bootstrap.connect(Settings.from_environment(), measuring=True)
-    # A thread, as it waits for other people's servers.
-    threading.Thread(
-        target=services.notifier.run, args=[stop.asked], name="notify", daemon=True
-    ).start()
+    # In threads: one waits for other people's servers, the other may delete for many minutes.
+    _beside("notify", lambda: services.notifier.run(stop.asked))
+    _beside("hourly", lambda: _repeat(lambda: schedule.every_hour(services), stop))
+    _repeat(lambda: schedule.every_minute(services), stop)
+
+
+def _beside(name: str, run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
+def _repeat(run: Callable[[], None], stop: StopSignal) -> None:
+    """Every minute: what is done in an hour, the first of those does (see `schedule.leased`)."""
     due_at = time.time() + _FIRST_AFTER_S
     while not stop.asked():
         if time.time() >= due_at:
             due_at = _next_minute(time.time())
-            schedule.every_minute(services)
-            schedule.every_hour(services)
+            run()
         time.sleep(_LOOK_EVERY_S)
 
 

@@ -40,6 +40,13 @@ def test_the_app_imports_nothing_heavy() -> None:
     assert not modules & set(HEAVY)
 
 
+def test_a_function_that_no_request_calls_imports_no_door() -> None:
+    modules = imported_by("from chalicelib.handlers import events")
+    assert not modules & set(HEAVY)
+    assert not {name for name in modules if name.startswith("chalicelib.handlers.hockeyapp")}
+    assert "chalicelib.handlers.application" not in modules
+
+
 @pytest.mark.parametrize(
     ("code", "heavy"),
     [

@@ -21,6 +21,7 @@ from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.events import object_created
 from chalicelib.tasks import (
+    BATCH,
     MAX_DELAY_S,
     MappingArrived,
     Settle,
@@ -30,7 +31,7 @@ from chalicelib.tasks import (
     settled_s,
     work_s,
 )
-from chalicelib.worker import BATCH, Worker
+from chalicelib.worker import Worker
 from tests.crashes import android_log, receive
 
 

@@ -1,9 +1,9 @@
 """The functions of a deployed stack that no HTTP request calls: queues and schedules.
 
-Lambda imports this module alone, not the app with all its doors. The name of a
-queue in a decorator is the logical id of a queue in the template, which puts
-that one's ARN in its place and has the functions answer for single messages
-(`ReportBatchItemFailures`): `bury` reads both dead-letter queues.
+Lambda imports this module alone, not the app with all its doors. Which queue
+and which schedule calls a function, and how many messages it gets, says
+`infra/template/triggers.py`; it has the functions answer for single messages
+(`ReportBatchItemFailures`), and `bury` read both dead-letter queues.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from typing import Any
 
 from chalice.app import BaseLambdaEvent, Blueprint, CloudWatchEvent, Rate, SQSEvent
 
-from chalicelib import schedule
 from chalicelib.bootstrap import services
-from chalicelib.deliveries import BATCH, Deliveries
 from chalicelib.storage.ports import Message
+from chalicelib.tasks import BATCH
 from chalicelib.telemetry.functions import invoked
 
 _log = logging.getLogger(__name__)
@@ -36,6 +35,8 @@ Done = Callable[[Sequence[Message]], object]
 )
 def process(event: SQSEvent) -> Any:
     """Process what came in: reports, dumps, tasks."""
+    from chalicelib.deliveries import Deliveries  # noqa: PLC0415 - the API has no use for it
+
     tasks_until = time.monotonic() + _remaining_s(event) * _PART_FOR_TASKS
 
     def handle(messages: Sequence[Message], done: Done) -> None:
@@ -63,6 +64,7 @@ def notify(event: SQSEvent) -> Any:
 @routes.on_sqs_message(queue="IntakeDeadLetterQueue", batch_size=10)
 def bury(event: SQSEvent) -> Any:
     """Keep what the queues gave up, so that people can see and replay it."""
+    from chalicelib.deliveries import Deliveries  # noqa: PLC0415
 
     def handle(messages: Sequence[Message], done: Done) -> None:
         deliveries = Deliveries(services())
@@ -80,12 +82,16 @@ def bury(event: SQSEvent) -> Any:
 @routes.schedule(Rate(1, Rate.MINUTES))
 def detect(_: CloudWatchEvent) -> None:
     """What is done every minute."""
+    from chalicelib import schedule  # noqa: PLC0415
+
     invoked("detect", lambda: schedule.every_minute(services()))
 
 
 @routes.schedule(Rate(1, Rate.HOURS))
 def sweep(_: CloudWatchEvent) -> None:
     """What is done every hour."""
+    from chalicelib import schedule  # noqa: PLC0415
+
     invoked("sweep", lambda: schedule.every_hour(services()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib import deliveries
+from chalicelib import tasks
 from chalicelib.alerts import delivery
 from infra.template.cloudformation import Json, Resource
 from infra.template.functions import BURY, DETECT, NOTIFY, PROCESS, SWEEP, Function
@@ -38,7 +38,7 @@ def _mapping(name: str, properties: Json) -> Resource:
 MAPPINGS = (
     _mapping(
         "IntakeToProcess",
-        _fed(PROCESS, INTAKE, batch=deliveries.BATCH, window_s=1, at_once=PROCESS_CONCURRENCY.ref),
+        _fed(PROCESS, INTAKE, batch=tasks.BATCH, window_s=1, at_once=PROCESS_CONCURRENCY.ref),
     ),
     _mapping(
         "IntakeDeadLettersToBury",

@@ -41,15 +41,15 @@ class Grant:
         return self.action == asked.action and fnmatchcase(asked.resource, self.resource)
 
 
-def grants(function: Function, arns: Mapping[str, str]) -> list[Grant]:
-    """All that the function may do by itself; `arns` is what the template's references come to.
+def grants(function: Function, arns: Mapping[str, str], *, with_fed: bool = True) -> list[Grant]:
+    """All that the function may do; `arns` is what the template's references come to.
 
-    Without what Lambda does in its name with the queues that feed it.
+    Without `with_fed` not what Lambda does in its name with the queues that feed it.
     """
     return [
         Grant(action, resource)
         for statement in function.statements
-        if set(statement["Action"]) != _FED
+        if with_fed or set(statement["Action"]) != _FED
         for action in statement["Action"]
         for resource in _resolved(statement["Resource"], arns)
     ]

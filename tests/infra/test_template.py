@@ -16,10 +16,11 @@ import pytest
 from chalicelib import keys
 from chalicelib.alerts import delivery
 from chalicelib.config import Settings
-from chalicelib.deliveries import BATCH
 from chalicelib.storage.schema import INDEXES, NOTIFIED_PREFIXES
+from chalicelib.tasks import BATCH
 from infra.packaging import chalice_template
 from infra.template.functions import FUNCTIONS, environment
+from infra.template.parameters import PARAMETERS
 from infra.template.stack import NotAsChaliceMakesIt, merged
 
 _PROJECT = Path(__file__).parents[2]
@@ -294,3 +295,10 @@ def test_a_parameter_says_what_it_is_and_may_be_left_out(template: dict[str, Any
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     listed = [name for group in groups for name in group["Parameters"]]
     assert sorted(listed) == sorted(template["Parameters"])
+
+
+def test_every_parameter_has_its_line_in_the_page() -> None:
+    lines = (_PROJECT / "docs" / "aws.md").read_text().splitlines()
+    for parameter in PARAMETERS:
+        default = "(empty)" if parameter.default == "" else f"`{parameter.default}`"
+        assert f"| `{parameter.name}` | {default} | {parameter.description} |" in lines
