@@ -17,6 +17,7 @@ from chalicelib.handlers import (
     omaha,
     omaha_symbols,
     partycrasher,
+    persons,
     policies,
     quincykit,
     sentry,
@@ -42,6 +43,7 @@ app.register_blueprint(uploads.routes)
 app.register_blueprint(alerts.routes)
 app.register_blueprint(webhooks.routes)
 app.register_blueprint(policies.routes)
+app.register_blueprint(persons.routes)
 app.register_blueprint(sessions.routes)
 app.register_blueprint(quincykit.routes)
 app.register_blueprint(omaha.routes)

@@ -33,6 +33,7 @@ from chalicelib.landing import Landings
 from chalicelib.links import Links
 from chalicelib.metrics import Metrics, NoMetrics
 from chalicelib.omaha_apps import OmahaApps
+from chalicelib.persons import Persons
 from chalicelib.policies import Policies, default_policy
 from chalicelib.processing import Processor
 from chalicelib.projects import Projects
@@ -103,6 +104,7 @@ class Services:
     buckets: BucketQueries
     deletion: Deletion
     expiry: Expiry
+    persons: Persons
     eraser: Eraser
     search: Search
     user_search: UserSearch
@@ -231,6 +233,7 @@ def build(
         buckets=BucketQueries(table, counts, bucketing, search),
         deletion=deletion,
         expiry=Expiry(table, blobs, counts, ids, deletion),
+        persons=Persons(table, blobs, queue, crashes, feedback, deletion, settings.visibility_s),
         eraser=Eraser(table, blobs, crashes, counts, accounts.apps),
         search=search,
         user_search=UserSearch(table, search),

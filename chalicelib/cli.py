@@ -15,6 +15,7 @@ from chalicelib import (
     alert_commands,
     chosen_store,
     group_commands,
+    person_commands,
     policy_commands,
     reprocess_commands,
     symbol_commands,
@@ -137,6 +138,7 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
 alert_commands.register(commands, _DATA, _JSON, _services, _answer)
 reprocess_commands.register(commands, _DATA, _JSON, _services, _answer)
 policy_commands.register(app, _DATA, _JSON, _services, _answer)
+person_commands.register(commands, _DATA, _JSON, _services, _answer)
 user_commands.register(commands, _DATA, _JSON, _services, _answer)
 group_commands.register(commands, _DATA, _JSON, _services, _answer)
 symbol_commands.register(commands, _DATA, _JSON, _services, _answer)

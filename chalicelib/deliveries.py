@@ -26,7 +26,16 @@ from chalicelib.resymbolication import Resymbolication
 from chalicelib.retention import Retention
 from chalicelib.storage.events import Created, created_objects
 from chalicelib.storage.ports import BlobNotFound, Message, Put
-from chalicelib.tasks import MAX_DELAY_S, Expire, ExportReport, FinishDeletion, Place, Settle, Task
+from chalicelib.tasks import (
+    MAX_DELAY_S,
+    ErasePerson,
+    Expire,
+    ExportReport,
+    FinishDeletion,
+    Place,
+    Settle,
+    Task,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +130,8 @@ class Deliveries:
         elif isinstance(task, FinishDeletion):
             self._services.deletion.finish(task.app_id, task.report_ids)
             self._resymbolication.run(Settle(task.app_id))
+        elif isinstance(task, ErasePerson):
+            self._services.persons.run(task)
         elif isinstance(task, Expire):
             Retention(self._services).run(task)
         else:

@@ -99,8 +99,24 @@ class Expire:
     before: str
 
 
+@dataclass(frozen=True, slots=True)
+class ErasePerson:
+    """Erase what is kept of a person in an app, found in these places (see persons.py).
+
+    `after` is how far it is, and `erased` how many so far; the last look is
+    done again until it finds nothing.
+    """
+
+    app_id: str
+    identifier: str
+    where: tuple[str, ...]
+    after: str = ""
+    erased: int = 0
+    is_last: bool = False
+
+
 SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
-Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport, Expire]
+Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport, Expire, ErasePerson]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
@@ -111,6 +127,7 @@ _NAMES: dict[str, type[Task]] = {
     "finish_deletion": FinishDeletion,
     "export_report": ExportReport,
     "expire": Expire,
+    "erase_person": ErasePerson,
 }
 
 

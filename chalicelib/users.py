@@ -117,6 +117,10 @@ class Users:
         """Every user, in the order of their addresses."""
         return map(User.from_item, query_all(self._table, keys.user("").pk))
 
+    def find(self, email: str) -> User | None:
+        """The user of that address, in whatever case it is written."""
+        return self._find(_normalised(email))
+
     def remove(self, email: str) -> None:
         """Take the user away, at once; raises `NotFound`."""
         name = _normalised(email)
