@@ -103,9 +103,9 @@ def local_aws() -> Iterator[Services]:
         create_store(_NAME)
         url = create_clients().sqs.get_queue_url(QueueName=_NAME)["QueueUrl"]
         os.environ["CRASHBUCKET_QUEUE_URL"] = url
-        services = bootstrap.connect(Settings.from_environment())
-        services.queue.ack(services.queue.receive())  # the test event that S3 sends first
         with on_lambda():
+            services = bootstrap.connect(Settings.from_environment())
+            services.queue.ack(services.queue.receive())  # the test event that S3 sends first
             yield services
     finally:
         bootstrap.use(None)

@@ -150,7 +150,7 @@ class Deletion:
 
 def measure_deletion(reports: int = 600) -> Deletion:
     """Delete every other report of an app with so many of a few stacks."""
-    with storehouse.fresh_folder() as folder:
+    with storehouse.fresh_folder(in_memory=True) as folder:
         counting = Counting(folder)
         try:
             services = counting.services()
@@ -188,7 +188,7 @@ def prime(functions: Functions, door: Door, crashes: Sequence[corpus.Crash], tim
 
 def measure(door: Door, traffic: Traffic, *, known: bool) -> Usage:
     """What a report uses that comes by this door, on a store that knows a few hundred causes."""
-    with storehouse.fresh_folder() as folder:
+    with storehouse.fresh_folder(in_memory=True) as folder:
         counting = Counting(folder)
         try:
             with on_lambda() as passing:

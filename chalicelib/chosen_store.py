@@ -62,6 +62,14 @@ def settings(data: str | None) -> Settings:
     return _embedded(data)
 
 
+def folder(data: str | None) -> Path:
+    """The data folder, which must be there."""
+    chosen = Path(settings(data).data)
+    if not chosen.is_dir():
+        raise click.ClickException(f"there is no data folder {chosen}: use --data")
+    return chosen
+
+
 def services(data: str | None, *, make: bool = False) -> Services:
     """The services over the stack, or over the data folder, which must be there unless it may be
     made."""

@@ -147,6 +147,20 @@ symbol_commands.register(commands, _DATA, _JSON, _services, _answer)
 # --- data ----------------------------------------------------------------
 
 
+@commands.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@chosen_store.folder_option
+@_JSON
+def backup(target: Path, data: str | None, as_json: bool) -> None:
+    """Copy a data folder, as it is at this moment, to TARGET; a server may go on with it."""
+    from chalicelib.storage.embedded.backup import back_up  # noqa: PLC0415 - SQLite
+
+    done = back_up(chosen_store.folder(data), target)
+    told = f"{done.database_bytes + done.file_bytes} bytes, {done.files} files of large blobs"
+    gone = f", {done.missing} deleted meanwhile" if done.missing else ""
+    _answer(as_json, dataclasses.asdict(done), [f"{target}: {told}{gone}"])
+
+
 @commands.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--app", "app_id", default=None, help="The app they belong to.")

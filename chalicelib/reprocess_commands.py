@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,18 @@ def register(
     @click.argument("ids", nargs=-1, type=click.IntRange(min=1))
     @click.option("--app", "app_id", default=None, help="Every report of this app.")
     @click.option("--all", "every", is_flag=True, help="Every report of every app.")
+    @click.option(
+        "--missing", is_flag=True, help="Payloads without a report, as after a restored table."
+    )
     @data
     @as_json_option
     def reprocess(
-        ids: tuple[int, ...], app_id: str | None, every: bool, data: str | None, as_json: bool
+        ids: tuple[int, ...],
+        app_id: str | None,
+        every: bool,
+        missing: bool,
+        data: str | None,
+        as_json: bool,
     ) -> None:
         """Read reports again from what was received, after a fix of what reads it.
 
@@ -37,10 +46,18 @@ def register(
 
         from chalicelib.reprocessing import Reprocessing  # noqa: PLC0415 - the formats' imports
 
-        if (bool(ids), app_id is not None, every).count(True) != 1:
-            raise click.UsageError("name ids, or --app, or --all")
+        if (bool(ids), app_id is not None, every, missing).count(True) != 1:
+            raise click.UsageError("name ids, or --app, or --all, or --missing")
         services = open_services(data)
         reprocessing = Reprocessing(services)
+        if missing:
+            with tqdm(unit="payload", disable=not sys.stderr.isatty()) as bar:
+                found = reprocessing.run_missing(bar.update)
+            told = f"{found.payloads} payloads, {found.stored} of them stored, {found.dead} dead"
+            answer(as_json, asdict(found), [told])
+            if found.dead:
+                sys.exit(1)
+            return
         reports: Iterable[StoredReport]
         if ids:
             reports = reprocessing.reports(ids)
@@ -51,12 +68,7 @@ def register(
             done = reprocessing.run(reports, bar.update)
         answer(
             as_json,
-            {
-                "reports": done.reports,
-                "moved": done.moved,
-                "changed": done.changed,
-                "unreadable": done.unreadable,
-            },
+            asdict(done),
             [
                 f"{done.reports} reports read again, {done.moved} moved to another group, "
                 f"{done.changed} changed, {done.unreadable} unreadable"

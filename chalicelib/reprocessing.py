@@ -9,8 +9,9 @@ go by them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from chalicelib import keys
 from chalicelib.bootstrap import Services
@@ -18,7 +19,7 @@ from chalicelib.commit import stored_report
 from chalicelib.errors import NotFound
 from chalicelib.records import StoredReport
 from chalicelib.regrouping import Regrouping, Unreadable
-from chalicelib.storage.ports import ConditionFailed, Update, Value
+from chalicelib.storage.ports import MAX_BATCH_ITEMS, ConditionFailed, Update, Value
 from chalicelib.symbols.source import SymbolsAway
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ _READ_AGAIN = (
     *("platform", "occurred_at", "exception_type", "reason", "oem", "model"),
     *("os_name", "os_version", "jail_break", "unread", "signature", "omaha_signature"),
 )
+_LOOKED_AT = MAX_BATCH_ITEMS // 2  # payloads: two keys each
 _MAX_ATTEMPTS = 5  # while others move the report
 
 
@@ -39,6 +41,16 @@ class Reprocessed:
     moved: int = 0
     changed: int = 0
     unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a run over all payloads did: how many there are, and what those without a report
+    became."""
+
+    payloads: int = 0
+    stored: int = 0
+    dead: int = 0
 
 
 class Reprocessing:
@@ -67,6 +79,36 @@ class Reprocessing:
             done = replace(done, reports=done.reports + 1)
             progress()
         return done
+
+    def run_missing(self, progress: Callable[[int], object] = lambda _: None) -> Recovered:
+        """Process every payload that has no report, as after a restore of the table; `progress`
+        is called with how many payloads were looked at."""
+        done = Recovered()
+        processor = self._services.processor
+        for looked_at, wanted in self._without_report():
+            outcome = processor.process(wanted)
+            done = replace(
+                done,
+                payloads=done.payloads + looked_at,
+                stored=done.stored + len(outcome.stored),
+                dead=done.dead + len(outcome.dead),
+            )
+            progress(looked_at)
+        processor.fold()
+        return done
+
+    def _without_report(self) -> Iterator[tuple[int, list[int]]]:
+        """Payloads by the part: how many were looked at, and the ids of those without a report,
+        a dead letter, or a note that the report was deleted."""
+        names = iter(self._services.blobs.keys(keys.RAW))
+        while part := list(islice(names, _LOOKED_AT)):
+            ids = [report_id for name in part if (report_id := _id_of(name)) is not None]
+            places = [key for i in ids for key in (keys.report(i), keys.deadletter(i))]
+            found = self._services.table.batch_get(places) if places else {}
+            yield (
+                len(part),
+                [i for i in ids if keys.report(i) not in found and keys.deadletter(i) not in found],
+            )
 
     def reports(self, report_ids: Iterable[int]) -> list[StoredReport]:
         """The reports of these ids; `NotFound` for one that there is none of."""
@@ -117,3 +159,10 @@ class Reprocessing:
 
     def _at(self, report_id: int) -> StoredReport | None:
         return StoredReport.at(self._services.table.get(keys.report(report_id)))
+
+
+def _id_of(blob_key: str) -> int | None:
+    try:
+        return keys.report_id_of_raw_blob(blob_key)
+    except ValueError:  # none of ours
+        return None

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chalicelib import clock, keys
+from chalicelib import clock, hours, keys, recent
 from chalicelib.errors import InvalidRequest, NotFound, Refused
 from chalicelib.group_decisions import GroupDecisions
 from chalicelib.left_groups import left_groups
@@ -28,6 +28,7 @@ from chalicelib.rebucketing import Rebucketing
 from chalicelib.records import RESOLVED, Group
 from chalicelib.recount import recount_app
 from chalicelib.resymbolication import Resymbolication
+from chalicelib.sessions import Started
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.tasks import SymbolsArrived
 from chalicelib.worker import Worker
@@ -37,6 +38,8 @@ from tests.named_by_builds import ENGINE, GAME, LATER_S, Clock, NamedByBuilds, c
 ALL = os.environ.get("CRASHBUCKET_ALL_OPERATIONS") == "1"
 OPERATIONS = 50  # of one run
 RUNS = 200 if ALL else 20
+
+HALF_AN_HOUR_S = 1800  # the log keeps two days: more than all steps of a run
 
 _CAUSES, _DEPTHS = 5, 3
 _WHICH = st.integers(min_value=0, max_value=10**6)
@@ -60,6 +63,8 @@ class Service(RuleBasedStateMachine):
         self.decisions = GroupDecisions(self.services, self.app.app_id)
         self.worker = Worker(self.services)
         self.ids: list[int] = []
+        self.never: set[int] = set()  # those that were deleted before they were counted
+        self.batches: dict[int, int] = {}  # sessions
         self.groups: list[int] = []  # all that ever were
         self.decided: list[int] = []  # those that were merged or made by a split
 
@@ -116,7 +121,22 @@ class Service(RuleBasedStateMachine):
     @rule(which=_WHICH, many=st.integers(1, 3))
     def delete(self, which: int, many: int) -> None:
         start = which % len(self.ids)
-        self.services.deletion.delete(self.app.app_id, self.ids[start : start + many])
+        chosen = self.ids[start : start + many]
+        self.never.update(i for i in chosen if self._waits(i))
+        self.services.deletion.delete(self.app.app_id, chosen)
+
+    def _waits(self, report_id: int) -> bool:
+        """Whether a crash was taken, and nobody has processed or deleted it."""
+        is_known = self.store.table.get(keys.report(report_id)) is not None
+        return not is_known and self.store.blobs.size(keys.raw_blob(report_id)) is not None
+
+    @rule(batch=st.integers(1, 5), version=st.integers(1, 3), many=st.integers(1, 9))
+    def sessions_begin(self, batch: int, version: int, many: int) -> None:
+        hour = clock.to_stored(clock.now())[:13]
+        started = [Started(str(version), "", hour, many), Started(str(version), "b", hour, 1)]
+        if self.services.sessions.take(self.app.app_id, str(batch), started):
+            assert batch not in self.batches
+            self.batches[batch] = many + 1
 
     # --- the workers ---
 
@@ -124,7 +144,7 @@ class Service(RuleBasedStateMachine):
     def work(self) -> None:
         self.worker.step()
 
-    @rule(seconds=st.sampled_from([1, 61, LATER_S]))
+    @rule(seconds=st.sampled_from([1, 61, LATER_S, HALF_AN_HOUR_S]))
     def wait(self, seconds: int) -> None:
         self.time.now += seconds
         self.worker.drain()
@@ -225,6 +245,7 @@ class Service(RuleBasedStateMachine):
             belongs = placement.of_stacks([report.fingerprint], report.group_id)
             assert belongs[report.fingerprint] == report.group_id
         assert left_groups(self.services.table, app_id) == []
+        self._each_is_logged_once()
         listed = self._listed()
         for group_id in self.groups:
             item = self.services.table.get(keys.group(group_id))
@@ -232,6 +253,24 @@ class Service(RuleBasedStateMachine):
                 assert "app_pk" not in item
                 assert group_id not in listed
                 assert self.services.groups.find(group_id).merged_into is None
+
+    def _each_is_logged_once(self) -> None:
+        """New crashes, and no report that was moved or deleted; and each batch of sessions."""
+        app_id = self.app.app_id
+        self.services.counts.fold_all(app_id)
+        began = datetime.fromtimestamp(0, UTC)
+        logged = sum(
+            row.crashes
+            for shard in range(keys.RECENT_SHARDS)
+            for entry in recent.entries(self.store.table, app_id, shard, began, 100).entries
+            for row in entry.rows
+        )
+        assert logged == len(self.ids) - len(self.never)
+        today = clock.now().date()
+        found = hours.read(
+            self.store.table, keys.app_partition(app_id), today - timedelta(days=5), today
+        )
+        assert sum(hour.sessions for hour in found.values()) == sum(self.batches.values())
 
     def _listed(self) -> dict[int, int]:
         everything = Paging(1, 1000)

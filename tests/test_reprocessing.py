@@ -87,6 +87,22 @@ def test_a_report_whose_payload_is_gone_stays_and_stops_no_other(
     assert stored(services, app) == before
 
 
+def test_payloads_without_a_report_are_found_and_processed_once(
+    services: Services, app: App
+) -> None:
+    kept = receive(services, app, android_log())
+    drain(services)
+    lost = [receive(services, app, log) for log in (android_log(), android_log(), b"\0")]
+    done = Reprocessing(services).run_missing()
+    assert (done.payloads, done.stored, done.dead) == (4, 2, 1)
+    assert {report.report_id for report in stored(services, app)} == {kept, *lost[:2]}
+    drain(services)  # their events come after all
+    assert recount_app(services, app.app_id).differences == ()
+    assert len(stored(services, app)) == 3
+    again = Reprocessing(services).run_missing()
+    assert (again.payloads, again.stored, again.dead) == (4, 0, 0)
+
+
 def test_an_unknown_id_is_named(services: Services) -> None:
     with pytest.raises(NotFound, match="report '7' not found"):
         Reprocessing(services).reports([7])
@@ -97,6 +113,8 @@ def test_the_command_takes_ids_an_app_or_all_and_one_of_them(command: Command) -
     told = {"reports": 0, "moved": 0, "changed": 0, "unreadable": 0}
     assert command.json("reprocess", "--app", app_id) == told
     assert command.json("reprocess", "--all") == told
-    assert command("reprocess")[2] == "crashbucket: name ids, or --app, or --all\n"
+    assert command.json("reprocess", "--missing") == {"payloads": 0, "stored": 0, "dead": 0}
+    told = "crashbucket: name ids, or --app, or --all, or --missing\n"
+    assert command("reprocess")[2] == told
     assert command("reprocess", "--all", "7")[0] == 2
     assert command("reprocess", "7")[2] == "crashbucket: report '7' not found\n"

@@ -1,9 +1,9 @@
 """The functions of a deployed stack that no HTTP request calls: queues and schedules.
 
-Lambda imports this module alone, not the app with all its doors. The name of a
-queue in a decorator is the logical id of a queue in the template, which puts
-that one's ARN in its place and has the functions answer for single messages
-(`ReportBatchItemFailures`): `bury` reads both dead-letter queues.
+Lambda imports this module alone, not the app with all its doors. Which queue
+and which schedule calls a function, and how many messages it gets, says
+`infra/template/triggers.py`; it has the functions answer for single messages
+(`ReportBatchItemFailures`), and `bury` read both dead-letter queues.
 """
 
 from __future__ import annotations

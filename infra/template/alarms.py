@@ -9,7 +9,7 @@ from chalicelib.metrics import Metric
 from infra.template.cloudformation import STACK_NAME, Json, Resource, sub
 from infra.template.functions import API, FUNCTIONS, Function
 from infra.template.queues import INTAKE, INTAKE_DEAD, NOTIFICATIONS, NOTIFICATIONS_DEAD
-from infra.template.table import TABLE
+from infra.template.table import TABLE_NAME
 from infra.template.topic import TOPIC
 
 NAMESPACE = "Crashbucket"  # of the metrics that the functions write
@@ -47,11 +47,11 @@ def _of_api(metric: str) -> Json:
 
 
 def _of_table(metric: str) -> Json:
-    return _of("AWS/DynamoDB", metric, {"TableName": TABLE.ref})
+    return _of("AWS/DynamoDB", metric, {"TableName": TABLE_NAME})
 
 
 def _of_operation(metric: str, operation: str) -> Json:
-    return _of("AWS/DynamoDB", metric, {"TableName": TABLE.ref, "Operation": operation})
+    return _of("AWS/DynamoDB", metric, {"TableName": TABLE_NAME, "Operation": operation})
 
 
 def _alarm(

@@ -10,6 +10,7 @@ from chalicelib.metrics import Metric
 from infra.template.alarms import ALARMS, NAMESPACE
 from infra.template.cloudformation import Json, Resource, sub
 from infra.template.functions import FUNCTIONS, STAGE
+from infra.template.table import TABLE_NAME
 
 _WIDTH, _HEIGHT = 8, 6  # three in a row of CloudWatch's 24
 _REGION = "${AWS::Region}"
@@ -59,7 +60,7 @@ def _api(metric: str, stat: str = "Sum") -> list[Any]:
 
 
 def _table(metric: str) -> list[Any]:
-    return ["AWS/DynamoDB", metric, "TableName", "${Table}", {"stat": "Sum"}]
+    return ["AWS/DynamoDB", metric, "TableName", "${UsedTable}", {"stat": "Sum"}]
 
 
 _WIDGETS: tuple[tuple[str, _LINES], ...] = (
@@ -135,5 +136,8 @@ def _body() -> str:
 DASHBOARD = Resource(
     "Dashboard",
     "AWS::CloudWatch::Dashboard",
-    {"DashboardName": sub("${AWS::StackName}-${AWS::Region}"), "DashboardBody": sub(_body())},
+    {
+        "DashboardName": sub("${AWS::StackName}-${AWS::Region}"),
+        "DashboardBody": sub(_body(), {"UsedTable": TABLE_NAME}),
+    },
 )

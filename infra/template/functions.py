@@ -48,7 +48,7 @@ from infra.template.queues import (
     PROCESS_TIMEOUT_S,
     VISIBILITY_S,
 )
-from infra.template.table import TABLE
+from infra.template.table import TABLE_NAME
 from infra.template.topic import SECRET, TOPIC
 
 STAGE = "v1"  # of the API, as .chalice/config.json has it
@@ -143,7 +143,7 @@ def environment(*, is_api: bool) -> Json:
     """
     return {
         "CRASHBUCKET_STORE": "aws",
-        "CRASHBUCKET_TABLE": TABLE.ref,
+        "CRASHBUCKET_TABLE": TABLE_NAME,
         "CRASHBUCKET_BUCKET": BUCKET.ref,
         "CRASHBUCKET_QUEUE_URL": INTAKE.ref,
         "CRASHBUCKET_DEAD_LETTER_QUEUE_URL": INTAKE_DEAD.ref,

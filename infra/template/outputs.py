@@ -11,7 +11,7 @@ from infra.template.dashboard import DASHBOARD
 from infra.template.functions import FUNCTIONS, STAGE_URL
 from infra.template.parameters import HAS_DOMAIN
 from infra.template.queues import INTAKE, INTAKE_DEAD, NOTIFICATIONS, NOTIFICATIONS_DEAD
-from infra.template.table import TABLE
+from infra.template.table import TABLE_NAME
 from infra.template.topic import SECRET, TOPIC
 
 
@@ -21,7 +21,7 @@ def outputs() -> Json:
             "Where the API is reached",
             either(HAS_DOMAIN, sub("https://${DomainName}"), sub(STAGE_URL)),
         ),
-        "TableName": ("The table", TABLE.ref),
+        "TableName": ("The table", TABLE_NAME),
         "BucketName": ("The bucket of all blobs", BUCKET.ref),
         "QueueUrl": ("The queue of crashes to process", INTAKE.ref),
         "DeadLetterQueueUrl": ("Its dead letters", INTAKE_DEAD.ref),

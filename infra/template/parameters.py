@@ -23,6 +23,14 @@ RETENTION_DAYS = Parameter(
     _NUMBER,
     {"MinValue": 0, "MaxValue": 3650},
 )
+RESTORED_TABLE = Parameter(
+    "RestoredTable",
+    _DATA,
+    "Name of a table that was restored from a backup, to be used in the place of the stack's own; "
+    "empty: its own",
+    "",
+    limits={"AllowedPattern": r"^$|^[a-zA-Z0-9_.-]{3,255}$"},
+)
 # The periods that CloudWatch Logs knows, up to a year.
 LOG_RETENTION_DAYS = Parameter(
     "LogRetentionDays",
@@ -197,7 +205,7 @@ PROCESS_MEMORY = Parameter(
     "ProcessMemory",
     _CAPACITY,
     "Megabytes of the function that processes reports; a minidump of 100 MB needs about 400",
-    1280,
+    1024,
     _NUMBER,
     {"MinValue": 512, "MaxValue": 10240},
 )
@@ -206,6 +214,7 @@ PARAMETERS = (
     RETENTION_DAYS,
     STORED_PER_MINUTE,
     REFUSED_ABOVE,
+    RESTORED_TABLE,
     LOG_RETENTION_DAYS,
     ALERT_EMAIL,
     ALERT_WEBHOOK,
@@ -230,6 +239,7 @@ PARAMETERS = (
 
 HAS_ACCESS_LOG = "HasAccessLog"
 HAS_TRACING = "HasTracing"
+HAS_RESTORED_TABLE = "HasRestoredTable"
 HAS_EMAIL = "HasEmail"
 HAS_DOMAIN = "HasDomain"
 HAS_ZONE = "HasZone"
@@ -239,6 +249,7 @@ HAS_PROCESS_CONCURRENCY = "HasProcessConcurrency"
 CONDITIONS: Mapping[str, Json] = {
     HAS_ACCESS_LOG: {"Fn::Equals": [ACCESS_LOG.ref, "on"]},
     HAS_TRACING: {"Fn::Equals": [TRACING.ref, "on"]},
+    HAS_RESTORED_TABLE: RESTORED_TABLE.chosen(),
     HAS_EMAIL: ALERT_EMAIL.chosen(),
     HAS_DOMAIN: DOMAIN_NAME.chosen(),
     HAS_ZONE: {"Fn::And": [DOMAIN_NAME.chosen(), HOSTED_ZONE_ID.chosen()]},

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.template.bucket import BUCKET
 from infra.template.cloudformation import Json, Resource, sub
-from infra.template.table import TABLE, index_arns
+from infra.template.table import TABLE_ARN, index_arns
 from infra.template.topic import SECRET, TOPIC
 
 # `ConditionCheckItem` is a part of a transaction that only looks; the other parts of one go by
@@ -25,7 +25,7 @@ def allow(actions: Iterable[str], resource: Any, **more: Any) -> Json:
 def use_table() -> list[Json]:
     """Items of the table by key, and queries of its indexes (which take no other request)."""
     return [
-        allow((f"dynamodb:{action}" for action in _TABLE_ACTIONS), TABLE.arn),
+        allow((f"dynamodb:{action}" for action in _TABLE_ACTIONS), TABLE_ARN),
         allow(["dynamodb:Query"], index_arns()),
     ]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from chalicelib.storage.ports import EXPIRES_AT
 from chalicelib.storage.schema import INDEXES
-from infra.template.cloudformation import Json, Resource
+from infra.template.cloudformation import Json, Resource, either, sub
+from infra.template.parameters import HAS_RESTORED_TABLE, RESTORED_TABLE
 
 TABLE = Resource(
     "Table",
@@ -43,8 +44,14 @@ TABLE = Resource(
 )
 
 
+# The table that the service works on: its own, or one that was restored from a backup of it.
+TABLE_NAME = either(HAS_RESTORED_TABLE, RESTORED_TABLE.ref, TABLE.ref)
+_RESTORED = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${RestoredTable}"
+TABLE_ARN = either(HAS_RESTORED_TABLE, sub(_RESTORED), TABLE.arn)
+
+
 def index_arns() -> list[Json]:
     """The ARNs of the indexes, each by its name."""
     return [
-        {"Fn::Sub": ["${Table}/index/" + index.name, {"Table": TABLE.arn}]} for index in INDEXES
+        {"Fn::Sub": ["${Table}/index/" + index.name, {"Table": TABLE_ARN}]} for index in INDEXES
     ]

@@ -11,7 +11,7 @@ import pytest
 from chalicelib import bootstrap, clock, keys
 from chalicelib.alerts.detector import Detector
 from chalicelib.alerts.group_watch import ONE_BY_ONE
-from chalicelib.alerts.model import AlertKind
+from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.config import Settings
 from chalicelib.group_decisions import GroupDecisions
 from chalicelib.records import IGNORED, RESOLVED
@@ -186,6 +186,41 @@ def test_a_resolved_group_that_crashes_in_a_newer_version_is_told_once(traffic: 
     )  # fmt: skip
 
 
+# --- sessions ---
+
+
+def test_a_drop_of_crash_free_sessions_is_told_when_the_hours_sessions_have_come(
+    traffic: Traffic,
+) -> None:
+    traffic.have_sessions(72, 500)
+    traffic.pass_minutes(60)
+    traffic.have_sessions(1, 500)
+    traffic.pass_minutes(60, usual=5)
+    traffic.have_sessions(1, 500)
+    assert drops(traffic) == []
+    traffic.pass_minutes(14)
+    assert drops(traffic) == []
+    traffic.pass_minutes(2)
+    told = drops(traffic)
+    assert {alert.subject for alert in told} == {"app", f"version:{traffic.version}"}
+    assert told[0].observed == 300
+    assert 40_000 < told[0].expected_milli < 90_000
+    traffic.pass_minutes(44)
+    traffic.have_sessions(1, 500)
+    traffic.pass_minutes(50)
+    assert len(drops(traffic)) == 2
+    assert [a for a in traffic.lasting() if a.kind is AlertKind.CRASH_FREE_DROP] == []
+
+
+def test_without_sessions_nobody_hears_of_a_drop(traffic: Traffic) -> None:
+    traffic.pass_minutes(80, usual=5)
+    assert drops(traffic) == []
+
+
+def drops(traffic: Traffic) -> list[Alert]:
+    return [alert for alert in traffic.alerts() if alert.kind is AlertKind.CRASH_FREE_DROP]
+
+
 # --- what it costs, and leaves ---
 
 
@@ -197,6 +232,27 @@ def test_a_service_that_rests_reads_one_partition_a_minute(traffic: Traffic) -> 
     traffic.services.detector.tick()
     counts = traffic.table.snapshot()
     assert (counts.read_units, counts.write_units) == (1.0, 0)
+
+
+def test_an_app_whose_crashes_are_over_is_looked_at_no_more(traffic: Traffic) -> None:
+    traffic.pass_minutes(10)
+    assert traffic.table.get(keys.active(traffic.app.app_id)) is not None
+    traffic.pass_minutes(25, usual=0)
+    assert traffic.table.get(keys.active(traffic.app.app_id)) is None
+    traffic.pass_minutes(20, usual=12)
+    assert traffic.spikes().keys() >= {"app"}
+
+
+def test_a_look_at_an_app_costs_the_same_whatever_it_has_stored(tmp_path: Path) -> None:
+    spent = []
+    for days in (2, 28):
+        with Traffic.begun(tmp_path / str(days), days=days) as traffic:
+            traffic.pass_minutes(3)
+            traffic.table.reset()
+            traffic.pass_minutes(5)
+            spent.append(traffic.table.snapshot().read_units)
+    months_of_a_group = 5  # one more a minute: its days lie in two items
+    assert spent[1] <= spent[0] + months_of_a_group
 
 
 def test_nothing_of_an_erased_app_is_left(traffic: Traffic) -> None:

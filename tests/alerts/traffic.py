@@ -19,6 +19,7 @@ from chalicelib.payload import Payload
 from chalicelib.queries.paging import Paging
 from chalicelib.records import StoredReport, Version
 from chalicelib.schedule import every_minute
+from chalicelib.sessions import Started
 from chalicelib.storage.counting import CountingTable
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.ports import Put
@@ -68,8 +69,8 @@ class Traffic:
                 [self.row(self.usual, at, 60 * self.rate) for at in hours if at < last_hours]
             )
         self.now = START
-        for minute in range(180 if days else 0):
-            self.count([self.row(self.usual, START - timedelta(minutes=minute + 1), self.rate)])
+        lately = [START - timedelta(minutes=minute) for minute in range(1, 181)]
+        self.count([self.row(self.usual, at, self.rate) for at in lately])
         self.services.counts.fold_all(self.app.app_id)
         self.told = self.alerts()
 
@@ -106,6 +107,14 @@ class Traffic:
             Activity(self.services.table).note(self.app.app_id)
             batch = sortable(self.services.ids.next())
             self.services.table.write([delta_put(self.app.app_id, shard, batch, rows, 0)])
+
+    def have_sessions(self, hours: int, sessions: int, until: datetime | None = None) -> None:
+        """So many in each of the hours before a moment, of the usual version."""
+        ended = until or self.now
+        for number in range(1, hours + 1):
+            at = clock.to_stored(ended - timedelta(hours=number))
+            started = Started("1", "1.1", at[:13], sessions)
+            self.services.sessions.take(self.app.app_id, f"{number} before {ended}", [started])
 
     # --- minutes ---
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from tests.minidump_forms import Part, form
 
 _TIMEOUT_S = 40  # API Gateway gives a function 29
-_POLL_S = 0.25
+POLL_S = 0.25
 
 T = TypeVar("T")
 
@@ -147,4 +147,4 @@ def eventually(look: Callable[[], T], within_s: float) -> T:
         if value:
             return value
         assert time.monotonic() < until, f"after {within_s:g} s it was still {value!r}"
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)

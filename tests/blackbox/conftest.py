@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from tests.alerts.receiver import Receiver
 from tests.blackbox import crashes, ministack, summary, target
-from tests.blackbox.client import Client, eventually
-from tests.blackbox.target import Target
+from tests.blackbox.client import POLL_S, Client
+from tests.blackbox.target import WAY_BACK, Target
+from tests.blackbox.told import Hook
 from tests.minidump_forms import Part
 from tests.server import ROOT, RunningServer
 
@@ -76,6 +79,10 @@ def anyone(admin: Client) -> Client:
 @pytest.fixture
 def word() -> str:
     """A word that nobody sent before: the name of what crashes in a test."""
+    return _new_word()
+
+
+def _new_word() -> str:
     return f"Run{secrets.token_hex(5)}"
 
 
@@ -109,6 +116,22 @@ def app(service: Target, admin: Client) -> App:
     return App(found["public_identifier"], found["id"], f"/api/2/apps/{found['public_identifier']}")
 
 
+@pytest.fixture(scope="session")
+def hook(service: Target, admin: Client, app: App) -> Iterator[Hook]:
+    """A webhook of the app, made before a crash that it is to be told of."""
+    service.needs(WAY_BACK)
+    word = _new_word()
+    with Receiver() as receiver:
+        wanted = {"url": receiver.url, "kinds": ["new_group"]}
+        made = admin.post_json(f"{app.path}/webhooks", wanted)
+        assert made.status == 201, made.text
+        path = f"{app.path}/webhooks/{made.json['webhook']['id']}"
+        sent = [Part("log", crashes.log(word), "crash.log")]
+        assert admin.anonymous().post_form(f"{app.path}/crashes/upload", sent).status == 201
+        yield Hook(path, made.json["secret"], word, receiver)
+        assert admin.send("DELETE", path).status == 200
+
+
 GroupOf = Callable[[str], dict[str, object]]
 
 
@@ -117,15 +140,16 @@ def group_of(service: Target, admin: Client, app: App) -> GroupOf:
     """The group whose class, method or reason has the word, once there is one."""
 
     def find(word: str) -> dict[str, object]:
-        def look() -> dict[str, object] | None:
+        until = time.monotonic() + service.patience_s
+        while True:
             query = {"sort": "last_crash_at", "order": "desc", "per_page": "100"}
             answer = admin.get(f"{app.path}/crash_reasons", **query)
             assert answer.status == 200, answer.text
-            for group in answer.json["crash_reasons"]:
+            groups: list[dict[str, object]] = answer.json["crash_reasons"]
+            for group in groups:
                 if any(word in str(group[part]) for part in ("class", "method", "reason")):
-                    return dict(group)
-            return None
-
-        return eventually(look, service.patience_s) or {}
+                    return group
+            assert time.monotonic() < until, f"no group of {word}, but {groups[:5]}"
+            time.sleep(POLL_S)
 
     return find

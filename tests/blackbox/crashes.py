@@ -8,6 +8,8 @@ from uuid import UUID
 
 from tests.formats.minidump.builder import MinidumpBuilder
 
+# A worker that found no symbols of a build, or none of the app, believes it for five seconds.
+SYMBOLS_IN_USE_S = 6.0
 PACKAGE = "com.example.blackbox"
 _BASE = 0x40_0000
 _STACK = 0x7FFF_0000_0000

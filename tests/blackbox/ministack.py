@@ -85,7 +85,8 @@ def tools() -> Tools:
         )
         if done.returncode != 0:
             said = (done.stdout + done.stderr).strip().splitlines()
-            pytest.skip(f"make {venv}/.installed: {' / '.join(said[-3:])}")
+            why = [line for line in said if not line.startswith("make")] or said
+            pytest.skip(f"no {venv}: {' / '.join(why[-3:])}")
         made.append((ROOT / venv / "bin" / "python").absolute())
     return Tools(*made)
 
@@ -141,6 +142,7 @@ class Deployed:
             "AWS_SECRET_ACCESS_KEY": _KEY,
             "AWS_DEFAULT_REGION": _REGION,
             "MINISTACK_REGION": _REGION,
+            "MINISTACK_HOST": f"{_REGION}.amazonaws.com",  # the API's host is that of its output
             "TMPDIR": str(self._folder / "tmp"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": "",
@@ -196,10 +198,8 @@ class Deployed:
         outputs = self.outputs
         command = Command(("--stack", _STACK), self._environment)
         token = command.run("token", "create", "--scope", "admin")["token"]
-        stage = urlsplit(outputs["ApiUrl"]).path.rstrip("/")
-        host = f"{_api_of(outputs)}.execute-api.localhost:{self._port}"
         trusted = ssl.create_default_context(cafile=self._certificate)
-        client = Client(f"https://{host}{stage}", token, ("127.0.0.1", self._port), trusted)
+        client = Client(outputs["ApiUrl"].rstrip("/"), token, ("127.0.0.1", self._port), trusted)
         lacks = frozenset({PREFLIGHT})
         return Target(client, command, _PATIENCE_S, lacks, self.outage)
 

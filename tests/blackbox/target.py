@@ -105,4 +105,4 @@ def named(environment: Mapping[str, str]) -> Target | None:
 def embedded(server: RunningServer) -> Target:
     client = Client(server.url, server.demo["token"])
     folder = str(Path(server.data).resolve())
-    return Target(client, Command(("--data", folder)), patience_s=15.0)
+    return Target(client, Command(("--data", folder)), patience_s=30.0)

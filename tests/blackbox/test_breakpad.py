@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import time
 
 import pytest
 
@@ -46,6 +47,7 @@ def test_crashpads_gzipped_upload_is_named_by_symbols_of_the_first_protocol(
     ]
     stored = anyone.post_form(f"/breakpad/{app.app_id}/symbols?key={upload_token}", parts)
     assert (stored.status, stored.text) == (200, f"stored: {build.file} {build.debug_id}")
+    time.sleep(crashes.SYMBOLS_IN_USE_S)
     body, kind = form(_dump_form(build, ver="1.0", guid="g", prod="Electron"))
     packed = {"Content-Type": kind, "Content-Encoding": "gzip"}
     taken = anyone.send("POST", f"/breakpad/{app.app_id}/upload", gzip.compress(body), packed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from tests.blackbox import crashes
@@ -37,6 +38,7 @@ def test_a_dump_put_into_the_store_is_a_named_crash_of_a_group(
     symbols = [Part("file", build.symbols, f"{word}.sym")]
     stored = admin.post_form(f"{app.path}/symbols", symbols)
     assert (stored.status, stored.json["symbols"][0]["is_new"]) == (201, True)
+    time.sleep(crashes.SYMBOLS_IN_USE_S)
     begun = _begin(anyone, app, filename="a.dmp", annotations={"ver": "3.1", "guid": word})
     assert _send(anyone, begun, build.dump).status == 204
 

@@ -66,6 +66,8 @@ def _resolved(value: Any, arns: Mapping[str, str]) -> list[str]:
             return [_substituted(text, inner)]
         case {"Fn::Sub": str(text)}:
             return [_substituted(text, {f"{name}.Arn": arn for name, arn in arns.items()})]
+        case {"Fn::If": [_, _, otherwise]}:  # nothing was chosen
+            return _resolved(otherwise, arns)
         case str():
             return [value]
     raise AssertionError(f"not known here: {value}")

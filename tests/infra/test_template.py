@@ -260,12 +260,23 @@ def test_every_alarm_tells_people(resources: dict[str, Any]) -> None:
 
 
 def test_the_dashboard_is_json_that_shows_every_alarm(resources: dict[str, Any]) -> None:
-    body = json.loads(properties(resources, "Dashboard")["DashboardBody"]["Fn::Sub"])
+    body = json.loads(properties(resources, "Dashboard")["DashboardBody"]["Fn::Sub"][0])
     shown, *charts = body["widgets"]
     alarms = of_type(resources, "AWS::CloudWatch::Alarm")
     assert shown["properties"]["alarms"] == [f"${{{name}.Arn}}" for name in alarms]
     titles = [chart["properties"]["title"] for chart in charts]
     assert len(titles) == len(set(titles)) >= 12
+
+
+def test_a_restored_table_takes_the_place_of_the_stacks_own_everywhere(
+    resources: dict[str, Any], template: dict[str, Any]
+) -> None:
+    used = {"Fn::If": ["HasRestoredTable", {"Ref": "RestoredTable"}, {"Ref": "Table"}]}
+    assert template["Outputs"]["TableName"]["Value"] == used
+    for function in of_type(resources, "AWS::Serverless::Function").values():
+        assert function["Environment"]["Variables"]["CRASHBUCKET_TABLE"] == used
+    roles = json.dumps(list(of_type(resources, "AWS::IAM::Role").values()))
+    assert roles.count('{"Fn::GetAtt": ["Table", "Arn"]}') == roles.count("table/${RestoredTable}")
 
 
 def test_the_outputs_are_those_that_the_command_line_goes_by(template: dict[str, Any]) -> None:
