@@ -31,10 +31,9 @@ from chalicelib.storage.ports import (
     query_all,
 )
 from chalicelib.storage.schema import BY_APP
-from chalicelib.tasks import Expire, Settle, encode, settled_s
+from chalicelib.tasks import Expire, Settle, encode, settled_s, work_s
 
 _PART = 200  # reports between two looks at the clock
-_PART_OF_VISIBILITY = 0.25  # of a message's time is worked; the rest is left to another message
 _LETTERS = 1000  # of one shard in a run
 _LOST_AFTER = timedelta(hours=2)  # a part that nobody went on with in that time is begun anew
 
@@ -56,7 +55,7 @@ class Retention:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._table = services.table
-        self._work_s = services.settings.visibility_s * _PART_OF_VISIBILITY
+        self._work_s = work_s(services.settings.visibility_s)
         self._settled_s = settled_s(services.settings.visibility_s)
 
     # --- every hour ---

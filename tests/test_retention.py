@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -209,7 +211,8 @@ def test_a_backlog_is_worked_off_part_by_part(
     ids = [world.crash(60) for _ in range(30)]
     world.keep(28)
     monkeypatch.setattr(retention, "_PART", 4)
-    monkeypatch.setattr(retention, "_PART_OF_VISIBILITY", 0.0)  # one look at the clock, and out
+    monkeypatch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", 0)  # one look at the clock
+    world.worker = Worker(world.services)
     Retention(world.services).look()
     parts = []
     while world.there():
@@ -222,6 +225,22 @@ def test_a_backlog_is_worked_off_part_by_part(
     assert max(parts) <= 4
     world.let_pass()
     assert world.agrees() == 0
+
+
+def test_a_part_ends_before_a_function_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the visibility timeout is, which is six times what a function has."""
+    from chalicelib import retention
+
+    for _ in range(20):
+        world.crash(60)
+    monkeypatch.setattr(retention, "_PART", 2)
+    ticks = itertools.count(step=8)  # seconds between two looks at the clock
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    on_aws = bootstrap.build(
+        Settings(visibility_s=360), world.store.table, world.store.blobs, world.store.queue
+    )
+    Retention(on_aws).run(Expire(world.app.app_id, "2026-10-24"))
+    assert len(world.there()) == 16
 
 
 def test_dead_letters_go_after_the_same_time(world: World) -> None:
