@@ -16,7 +16,7 @@ from chalicelib import bootstrap, clock, keys, schedule
 from chalicelib.config import Settings
 from chalicelib.ids import first_of
 from chalicelib.left_groups import left_groups
-from chalicelib.payload import PARTYCRASHER, Attachment, Payload
+from chalicelib.payload import PARTYCRASHER, Attachment, Payload, encode
 from chalicelib.queries.paging import Paging
 from chalicelib.records import DeadLetter
 from chalicelib.recount import recount_app
@@ -257,6 +257,39 @@ def test_dead_letters_go_after_the_same_time(world: World) -> None:
     assert letters == {young, of_nobody}  # whose it was nobody knows: the settings keep those
     left = {keys.raw_blob(report_id) for report_id in letters}
     assert set(world.store.blobs.keys("raw/")) == left
+
+
+def test_letters_that_are_kept_do_not_keep_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.retention._LETTERS", 1)
+    first = first_of(NOON - timedelta(days=60))
+    shards = keys.DEADLETTER_SHARDS
+    for number in range(2 * shards):
+        report_id = first + number
+        app_id = None if number < shards else world.app.app_id  # those of nobody are older
+        failed_at = clock.to_stored(NOON - timedelta(days=60))
+        letter = DeadLetter(report_id, "unreadable", failed_at, app_id, "hockeyapp")
+        world.services.table.write([Put(letter.item())])
+    world.keep(28)
+    world.let_pass()
+    letters = {letter.report_id for letter in world.services.crashes.dead_letters()}
+    assert letters == {first + number for number in range(shards)}
+
+
+def test_a_dump_above_the_limit_goes_with_its_letter(world: World) -> None:
+    landed = keys.landing_blob(world.app.app_id, "large.dmp")
+    world.services.blobs.put(landed, DUMP)
+    assert world.services.queue.receive()
+    moment = NOON - timedelta(days=60)
+    report_id = first_of(moment)
+    sent = Payload(world.app.app_id, "upload", moment, b"", log_key=landed)
+    world.services.blobs.put(keys.raw_blob(report_id), encode(sent))
+    letter = DeadLetter(report_id, "too large", clock.to_stored(moment), world.app.app_id, "upload")
+    world.services.table.write([Put(letter.item())])
+    world.keep(28)
+    Retention(world.services).look()
+    assert list(world.services.blobs.keys("")) == []
 
 
 def test_the_hours_job_looks_for_what_is_old(world: World) -> None:
