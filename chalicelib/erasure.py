@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import cast
 
-from chalicelib import keys, waiting
+from chalicelib import group_places, keys, waiting
 from chalicelib.belongings import blobs_of, delete_blobs, items_of
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
@@ -28,7 +28,6 @@ from chalicelib.storage.ports import (
     get_all,
     query_all,
 )
-from chalicelib.storage.schema import BY_APP
 
 _CHUNK = 1000  # reports at a time: about 1 MB of items
 
@@ -109,7 +108,7 @@ class Eraser:
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:
-        listed = list(query_all(self._table, keys.groups_of_app(app_id), index=BY_APP))
+        listed = list(group_places.listed(self._table, app_id))
         decided = list(query_all(self._table, keys.merge(app_id, 0).pk))  # those are in no list
         merged = get_all(self._table, (keys.group(cast(int, it["group_id"])) for it in decided))
         for group in (*listed, *merged.values()):
