@@ -414,8 +414,8 @@ def undelivered(app_id: str, alert_id: int, receiver: str) -> Key:
 
 
 def alerts_of_app(app_id: str) -> tuple[str, ...]:
-    """The partitions of all that is kept of an app's alerts and of who is told."""
-    kinds = ("alerts", "alertkeys", "openalerts", "webhooks", "deliveries", "undelivered")
+    """The partitions of all that is kept of an app's alerts."""
+    kinds = ("alerts", "alertkeys", "openalerts", "deliveries", "undelivered")
     return tuple(f"{kind}#{app_id}" for kind in kinds)
 
 
