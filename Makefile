@@ -80,7 +80,7 @@ $(DEV_STAMP): requirements.txt requirements-serve.txt requirements-dev.txt | $(B
 	touch $@ $(SERVE_STAMP)
 
 $(PACKAGE_STAMP): requirements.txt requirements-sdk.txt requirements-package.txt
-	@test -n "$(PACKAGE_PYTHON)" || { echo "make package needs Python 3.12 or 3.13, as Lambda has: install one, or name it with PACKAGE_PYTHON="; exit 1; }
+	@test -n "$(PACKAGE_PYTHON)" || { echo "needs Python 3.12 or 3.13, as Lambda has: install one, or name it with PACKAGE_PYTHON="; exit 1; }
 	test -x $(PACKAGE_VENV)/bin/python || "$(PACKAGE_PYTHON)" -m venv $(PACKAGE_VENV)
 	$(PACKAGE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-package.txt
 	touch $@

@@ -85,7 +85,8 @@ def tools() -> Tools:
         )
         if done.returncode != 0:
             said = (done.stdout + done.stderr).strip().splitlines()
-            pytest.skip(f"make {venv}/.installed: {' / '.join(said[-3:])}")
+            why = [line for line in said if not line.startswith("make")] or said
+            pytest.skip(f"no {venv}: {' / '.join(why[-3:])}")
         made.append((ROOT / venv / "bin" / "python").absolute())
     return Tools(*made)
 
