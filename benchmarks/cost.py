@@ -164,13 +164,19 @@ def ratios(small: Line, large: Line) -> dict[str, float]:
     }
 
 
+_QUOTA = 6_000  # the default of the settings
+
+
 def storms(seconds: int, scale: int) -> dict[str, spike.Storm]:
-    """A storm of one cause, of many, and one whose reports all name one user."""
+    """A storm of one cause, of many, and one whose reports all name one user; and the first two
+    far above a quota."""
     results = {}
-    for name, one_cause, one_user in (
-        ("one cause", True, False),
-        ("200 causes and 5 % new", False, False),
-        ("one cause, one user", True, True),
+    for name, one_cause, one_user, quota in (
+        ("one cause", True, False, 0),
+        ("200 causes and 5 % new", False, False, 0),
+        ("one cause, one user", True, True, 0),
+        ("one cause, quota 6,000 a minute", True, False, _QUOTA),
+        ("200 causes and 5 % new, quota", False, False, _QUOTA),
     ):
         with storehouse.fresh_folder() as folder:
             tenant = storehouse.make_tenant(folder)
@@ -184,6 +190,7 @@ def storms(seconds: int, scale: int) -> dict[str, spike.Storm]:
                 one_cause=one_cause,
                 one_user=one_user,
                 scale=scale,
+                stored_per_minute=quota,
             )
     return results
 
@@ -260,13 +267,14 @@ def _print_storms(storms: dict[str, spike.Storm]) -> None:
             storm.busiest_key_by_units,
             storm.engine_writes_per_s,
             storm.busiest_engine_key,
+            storm.units_per_report,
             "kept" if storm.writes_per_s < spike.LIMIT_PER_S else "BROKEN",
         )
         for name, storm in storms.items()
     ]
     heading = (
         "storm of 5,000/s", "writes/s", "on", "write units/s", "on", "of bucketing", "on",
-        "below 1,000 writes/s",
+        "units a report", "below 1,000 writes/s",
     )  # fmt: skip
     print(output.table(heading, rows))
 

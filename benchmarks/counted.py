@@ -43,8 +43,16 @@ class Counted:
     """
 
     def __init__(
-        self, folder: Path, app_id: str, *, workers: int = 1, minidumps: bool = False
+        self,
+        folder: Path,
+        app_id: str,
+        *,
+        workers: int = 1,
+        minidumps: bool = False,
+        stored_per_minute: int = 0,
     ) -> None:
+        """`stored_per_minute`: the app's quota; 0: every report is kept."""
+        self._stored_per_minute = stored_per_minute
         self._minidumps = minidumps
         self._store = open_store(folder)
         item = self._store.table.get(keys.app(app_id))
@@ -104,6 +112,7 @@ class Counted:
             self._ids,
             (_LackingReader() if self._minidumps else Reader()).crash,
             lambda _: self._app,
+            stored_per_minute=self._stored_per_minute,
         )
         return Worker(replace(services, processor=processor))
 

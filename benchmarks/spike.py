@@ -26,7 +26,8 @@ _ID = re.compile(r"[0-9a-f]{12,}|\d{9,}")
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """The busiest key of the busiest second, of all and of those that bucketing writes."""
+    """The busiest key of the busiest second, of all and of those that bucketing writes; and what
+    a report of all seconds but the first cost, in write units of the table and its indexes."""
 
     reports: int
     seconds: int
@@ -36,6 +37,7 @@ class Storm:
     busiest_key_by_units: str
     engine_writes_per_s: int
     busiest_engine_key: str
+    units_per_report: float
 
 
 def simulate(
@@ -46,21 +48,24 @@ def simulate(
     one_cause: bool,
     one_user: bool = False,
     scale: int = 1,
+    stored_per_minute: int = 0,
 ) -> Storm:
     """5,000 reports/s by 64 workers in batches of 10.
 
     `one_cause`: every report is of one known stack, as in a real storm;
     `one_user`: every report names the same user, as some apps' SDKs do.
+    Above `stored_per_minute` (0: no quota) a sample of them is kept.
     With `scale`, so many times fewer reports by fewer workers, and what they
     did taken so many times: quicker, and a little less exact.
     """
     workers, rate = _WORKERS // scale, REPORTS_PER_S // scale
-    counted = Counted(folder, app_id, workers=workers)
+    quota = -(-stored_per_minute // scale)
+    counted = Counted(folder, app_id, workers=workers, stored_per_minute=quota)
     try:
         crashes = corpus.Corpus(_SEED).crashes(seconds * rate)
         writes: Counter[tuple[str, str]] = Counter()
         units: Counter[tuple[str, str]] = Counter()
-        batches = 0
+        batches = spent = 0
         for now in range(seconds):
             counted.reset()
             for part in range(rate // _BATCH):
@@ -74,6 +79,7 @@ def simulate(
                 counted.step(batches % workers)
                 batches += 1
             counts = counted.table.snapshot()
+            spent += counts.write_units if now or seconds == 1 else 0
             writes |= counts.writes_per_key  # the larger of the two, for each key
             units |= counts.write_units_per_key
     finally:
@@ -91,6 +97,7 @@ def simulate(
         busiest_key_by_units=key_name(most_units_key),
         engine_writes_per_s=of_engine_most * scale,
         busiest_engine_key=key_name(engine_key),
+        units_per_report=spent / (rate * max(1, seconds - 1)),
     )
 
 

@@ -44,8 +44,8 @@ class Noise:
 
 NOISES = (
     Noise("steady", 0.05, 0.03, 0.02),
-    Noise("usual", 0.10, 0.06, 0.05),
-    Noise("bursty", 0.22, 0.12, 0.15),
+    Noise("usual", 0.10, 0.05, 0.04),
+    Noise("bursty", 0.20, 0.10, 0.10),
 )
 
 
@@ -190,12 +190,22 @@ class App:
         """Crashes a minute without noise, spikes and the level of versions."""
         local = minute + self._zone + (self._summer_shift if minute >= self._summer else 0)
         elapsed = minute - START
-        holiday = self._holidays.get(elapsed // DAY, 1.0)
+        holiday = self._holiday(elapsed + self._zone)
         place = local % WEEK / HOUR
         low = int(place)
         ahead = self._pattern[(low + 1) % 168]
         shape = self._pattern[low] + (ahead - self._pattern[low]) * (place - low)
         return self.size * shape * holiday * math.exp(self._growth * elapsed)
+
+    def _holiday(self, local: int) -> float:
+        """It begins and ends within the hours around midnight."""
+        day, minute = divmod(local, DAY)
+        today = self._holidays.get(day, 1.0)
+        if minute < 2 * HOUR:
+            other, share = self._holidays.get(day - 1, 1.0), 0.5 - minute / HOUR / 4
+        else:
+            other, share = self._holidays.get(day + 1, 1.0), max(0.0, minute / HOUR - 22) / 4
+        return math.exp((1 - share) * math.log(today) + share * math.log(other))
 
     def run(self) -> Iterator[tuple[int, list[Cell], dict[Subject, float]]]:
         """Minute, what came in it, and, of subjects that spike, their rate without the spike."""
@@ -265,7 +275,7 @@ class App:
             weights = {}
             for group, weight in version.groups:
                 if group not in of_group:
-                    of_group[group] = _Drift(draw, self.noise.slow + 0.05, 6)
+                    of_group[group] = _Drift(draw, self.noise.slow, 12)
                 weights[group] = weight * math.exp(of_group[group].value)
             whole = sum(weights.values()) * 1.25  # a fifth is in groups too small to follow
             rates += [(version.number, g, share * w / whole) for g, w in weights.items()]

@@ -246,7 +246,7 @@ class Batch:
             group = _new_group(self.ids.next(), crash, version_id, bucket_id)
             group_id = group.group_id
             self.new_groups.setdefault(app_id, []).append(group_id)
-            self.operations.append(Put(group.item(), if_absent=True))
+            self.operations.append(Put(group.item_before_counted(), if_absent=True))
             self.operations.append(Put(group.by_class()))
             self.operations.append(Put(bucket_pointer(bucket_id, app_id, group_id), if_absent=True))
         self._groups[place] = group_id

@@ -25,9 +25,10 @@ from chalicelib.deltas import (
     rows_of,
     tally_by_day,
 )
+from chalicelib.group_places import places
 from chalicelib.hours import Additions
 from chalicelib.metrics import Metric, Metrics, NoMetrics
-from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, Sample, orders_of
+from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, Sample
 from chalicelib.regressions import Regressions, reopening
 from chalicelib.sampling import placed, read_samples
 from chalicelib.storage.ports import (
@@ -312,9 +313,11 @@ class _Span:
         require = {name: current[name] for name in values if name != "last_version_id"}
         if self.kind != "stack":  # its places in the lists follow
             first_at, last_at = min(first_at, first), max(last_at, last)
-            values |= orders_of(self.group_id, first_at, total + self.count, last_at)
+            owner = cast(str, current["app_id"]) if self.kind == "group" else self.version_id
+            if "app_pk" in current:  # else it was merged into another, and is in none
+                values |= places(owner, self.group_id, first_at, total + self.count, last_at)
             require |= {first_name: current[first_name], "last_at": current["last_at"]}
-            require["total"] = total
+            require |= {"total": total, "app_pk": current.get("app_pk")}
         return Update(
             key,
             add={total_name: self.count, **self._sampled()},

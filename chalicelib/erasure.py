@@ -1,34 +1,30 @@
-"""Delete all that an app's reports left behind; the app itself stays, with its tokens."""
+"""Delete all that an app's reports left behind; the app itself stays, as it is set up: its tokens,
+its policy, its webhooks, its symbols."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import cast
 
-from chalicelib import keys, waiting
+from chalicelib import group_places, keys, waiting
 from chalicelib.belongings import blobs_of, delete_blobs, items_of
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
-from chalicelib.policies import QUOTAS, RETENTION
 from chalicelib.queries.crashes import CrashQueries
 from chalicelib.records import App, StoredReport
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     Blobs,
-    ConditionFailed,
     Delete,
     Item,
     Key,
     Table,
-    Update,
     get_all,
     query_all,
 )
-from chalicelib.storage.schema import BY_APP
 
 _CHUNK = 1000  # reports at a time: about 1 MB of items
 
@@ -73,7 +69,6 @@ class Eraser:
                     break
             self._delete_exports(app_id)
             self._delete_landed(app_id)
-            self._forget_decisions(app_id)
             self._delete_alerts(app_id)
         self._erase_dead_letters(erased)
         return True
@@ -109,7 +104,7 @@ class Eraser:
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:
-        listed = list(query_all(self._table, keys.groups_of_app(app_id), index=BY_APP))
+        listed = list(group_places.listed(self._table, app_id))
         decided = list(query_all(self._table, keys.merge(app_id, 0).pk))  # those are in no list
         merged = get_all(self._table, (keys.group(cast(int, it["group_id"])) for it in decided))
         for group in (*listed, *merged.values()):
@@ -125,7 +120,7 @@ class Eraser:
             yield _key(version)
             partition = keys.version_partition(cast(int, version["version_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
-        kept = keys.app(app_id)
+        kept = {keys.app(app_id), keys.policy(app_id)}
         for partition in (
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
@@ -135,7 +130,9 @@ class Eraser:
             *keys.places_of_app(app_id),
             keys.regressed(app_id, "", "").pk,
         ):
-            yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
+            yield from (
+                key for key in map(_key, query_all(self._table, partition)) if key not in kept
+            )
         yield keys.active(app_id)
 
     def _erase_dead_letters(self, erased: set[str]) -> None:
@@ -146,17 +143,6 @@ class Eraser:
         )
         for letter_key in (keys.deadletter, keys.feedback):
             self._delete(letter_key(letter.report_id) for letter in letters)
-
-    def _forget_decisions(self, app_id: str) -> None:
-        """What the app's items say of its policy, which has gone with its counts."""
-        gone = (*QUOTAS, "refused_until")
-        with suppress(ConditionFailed):  # there is no such app any more
-            self._table.write(
-                [
-                    Update(keys.app(app_id), remove=gone, must_exist=True),
-                    Update(keys.apps_entry(app_id), remove=(RETENTION,), must_exist=True),
-                ]
-            )
 
     def _delete_exports(self, app_id: str) -> None:
         """The files that reports were exported to; after the reports (see exports.py)."""
@@ -169,7 +155,7 @@ class Eraser:
             self._delete(map(_key, query_all(self._table, partition)))
 
     def _delete_alerts(self, app_id: str) -> None:
-        """Its alerts, its webhooks, and how far the telling is."""
+        """Its alerts, and how far the telling is."""
         for partition in keys.alerts_of_app(app_id):
             self._delete(map(_key, query_all(self._table, partition)))
 

@@ -86,6 +86,7 @@ from chalicelib.storage.ports import Key
 
 REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each index key
 DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
+ORDER_SHARDS = 16  # a group's new place takes two writes: 625 writes/s if each report had its own
 DEADLETTER_SHARDS = 8
 RECENT_SHARDS = 2  # 5,000 reports/s are some 20 folds a second, each logs a few kB at most
 QUOTA_SHARDS = 8
@@ -413,8 +414,8 @@ def undelivered(app_id: str, alert_id: int, receiver: str) -> Key:
 
 
 def alerts_of_app(app_id: str) -> tuple[str, ...]:
-    """The partitions of all that is kept of an app's alerts and of who is told."""
-    kinds = ("alerts", "alertkeys", "openalerts", "webhooks", "deliveries", "undelivered")
+    """The partitions of all that is kept of an app's alerts."""
+    kinds = ("alerts", "alertkeys", "openalerts", "deliveries", "undelivered")
     return tuple(f"{kind}#{app_id}" for kind in kinds)
 
 
@@ -481,24 +482,28 @@ def reports_of_user(app_id: str, user: str) -> tuple[str, ...]:
     return tuple(f"user#{app_id}#{user}#{shard}" for shard in range(REPORT_SHARDS))
 
 
-def groups_of_app(app_id: str) -> str:
-    """An app's groups by their first crash, of the by-app index."""
-    return f"groups#{app_id}"
+def groups_by_first(owner: str | int) -> tuple[str, ...]:
+    """The groups of an app (its id) or a version by their first crash, of the by-app index."""
+    return _order("groups", owner)
 
 
-def groups_of_version(version_id: int) -> str:
-    """The same of the groups that crashed in a version."""
-    return f"groups#{version_id}"
+def groups_by_total(owner: str | int) -> tuple[str, ...]:
+    """Those of them that have crashes by how many, of the by-group index."""
+    return _order("totals", owner)
 
 
-def groups_by_total(owner: str | int) -> str:
-    """The groups of an app or a version by their crashes, of the by-group index."""
-    return f"totals#{owner}"
+def groups_by_last(owner: str | int) -> tuple[str, ...]:
+    """The same groups by their last crash, of the by-user index."""
+    return _order("latest", owner)
 
 
-def groups_by_last(owner: str | int) -> str:
-    """The groups of an app or a version by their last crash, of the by-user index."""
-    return f"latest#{owner}"
+def groups_without_crashes(owner: str | int) -> str:
+    """The others, of the by-group index: few, as only lost crashes make a group one."""
+    return f"emptied#{owner}"
+
+
+def _order(name: str, owner: str | int) -> tuple[str, ...]:
+    return tuple(f"{name}#{owner}#{shard}" for shard in range(ORDER_SHARDS))
 
 
 def group_by_class(app_id: str, class_name: str, group_id: int) -> Key:

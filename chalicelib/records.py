@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
-from chalicelib import keys
+from chalicelib import group_places, keys
 from chalicelib.ids import sortable
 from chalicelib.storage.ports import Item, Key, Value
 
@@ -416,12 +416,15 @@ class Group(_Record):
     def item(self) -> Item:
         return _placed(keys.group(self.group_id), {**self.attributes(), **self.orders()})
 
+    def item_before_counted(self) -> Item:
+        """The item to commit with the group's first crash; the fold of that places it fully."""
+        first = group_places.place_by_first(self.app_id, self.group_id, self.created_at)
+        return _placed(keys.group(self.group_id), {**self.attributes(), **first})
+
     def orders(self) -> dict[str, Value]:
         """Its places in the app's lists of groups."""
-        first, last = keys.groups_of_app(self.app_id), keys.groups_by_last(self.app_id)
-        ranked = keys.groups_by_total(self.app_id)
-        return _orders(ranked, first, last) | orders_of(
-            self.group_id, self.created_at, self.total, self.last_at
+        return group_places.places(
+            self.app_id, self.group_id, self.created_at, self.total, self.last_at
         )
 
     def by_class(self) -> Item:
@@ -520,25 +523,9 @@ class GroupVersion(_Record):
 
     def orders(self) -> dict[str, Value]:
         """Its places in the version's lists of groups."""
-        first, last = keys.groups_of_version(self.version_id), keys.groups_by_last(self.version_id)
-        ranked = keys.groups_by_total(self.version_id)
-        return _orders(ranked, first, last) | orders_of(
-            self.group_id, self.first_at, self.total, self.last_at
+        return group_places.places(
+            self.version_id, self.group_id, self.first_at, self.total, self.last_at
         )
-
-
-def _orders(ranked: str, first: str, last: str) -> dict[str, Value]:
-    return {"app_pk": first, "group_pk": ranked, "user_pk": last}
-
-
-def orders_of(group_id: int, first_at: str, total: int, last_at: str) -> dict[str, Value]:
-    """The sort keys of a group: by its first crash, by how many it has, by its last one."""
-    end = sortable(group_id)
-    return {
-        "app_sk": f"{first_at}#{end}",
-        "group_sk": f"{max(total, 0):012d}#{end}",
-        "user_sk": f"{last_at}#{end}",
-    }
 
 
 @dataclass(frozen=True, slots=True)

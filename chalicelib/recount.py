@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import cast
 
-from chalicelib import clock, hours, keys
+from chalicelib import clock, group_places, hours, keys
 from chalicelib.bootstrap import Services
 from chalicelib.deltas import HourCount, Row, row_of
 from chalicelib.hours import HourTotal
@@ -20,7 +20,6 @@ from chalicelib.left_groups import left_groups
 from chalicelib.records import Group, GroupVersion
 from chalicelib.sampling import Weights
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Value, query_all
-from chalicelib.storage.schema import BY_APP
 
 _SAMPLED = "sampled"  # those of a count that are counted and not kept
 
@@ -172,13 +171,14 @@ def _kept(services: Services, app_id: str, hours_since: str) -> _Tally:
     versions = (keys.version_partition(v.version_id) for v in services.groups.versions(app_id))
     for partition in (app, *versions):
         _take_counters(services, kept, partition)
-    for item in query_all(services.table, keys.groups_of_app(app_id), index=BY_APP):
+    for item in group_places.listed(services.table, app_id):
         group = Group.from_item(item)
         name = keys.group_partition(group.group_id)
         kept.counts[name, "total"] += group.total
         kept.counts[name, _SAMPLED] += group.sampled or 0
         kept.widen(name, group.created_at, group.last_at)
-        _check_place(kept, name, item, group.orders())
+        is_counted = group.total or "group_pk" in item
+        _check_place(kept, name, item, group.orders() if is_counted else {})
         _take_counters(services, kept, name)
     pending = services.counts.pending(app_id)
     kept.counts[app, "groups"] += pending.new_groups

@@ -21,6 +21,7 @@ from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
 from chalicelib.commit import described, titled
 from chalicelib.errors import CrashbucketError, FormatError, NotFound, TryAgain
+from chalicelib.group_places import place_by_first
 from chalicelib.ids import sortable
 from chalicelib.left_groups import left
 from chalicelib.left_stacks import left_stack
@@ -31,7 +32,6 @@ from chalicelib.records import (
     StoredReport,
     Version,
     bucket_pointer,
-    orders_of,
     stack_pointer,
 )
 from chalicelib.sampling import Weights
@@ -223,11 +223,11 @@ class Regrouping:
         if not change:
             return []
         changed = replace(group, **cast(dict[str, Any], change))
-        place = orders_of(group_id, changed.created_at, group.total, group.last_at)["app_sk"]
+        place = place_by_first(self._app_id, group_id, changed.created_at)
         return [
             Update(
                 keys.group(group_id),
-                set={**change, "app_sk": place},
+                set={**change, "app_sk": place["app_sk"]},
                 require={"created_at": group.created_at, "bucket_id": group.bucket_id},
             ),
             *_renamed(group, changed),

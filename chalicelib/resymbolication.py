@@ -17,14 +17,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
-from chalicelib import clock, keys, waiting
+from chalicelib import clock, group_places, keys, waiting
 from chalicelib.bootstrap import Services
 from chalicelib.placement import Placement
 from chalicelib.records import StoredReport
 from chalicelib.regrouping import Regrouping, Unreadable
 from chalicelib.settling import Settling
-from chalicelib.storage.ports import Put, SortRange, get_all, query_all
-from chalicelib.storage.schema import BY_APP
+from chalicelib.storage.ports import Put, get_all
 from chalicelib.tasks import (
     MappingArrived,
     ReadAnew,
@@ -129,10 +128,8 @@ class Resymbolication:
 
     def _mapping_arrived(self, task: MappingArrived) -> None:
         until = time.monotonic() + self._work_s
-        partition = keys.groups_of_version(task.version_id)
         self._services.counts.fold_all(task.app_id)  # a group is listed there once it is counted
-        behind = SortRange(low=f"{task.after}\0" if task.after else None)
-        for item in query_all(self._table, partition, index=BY_APP, sort=behind):
+        for item in group_places.listed(self._table, task.version_id, task.after):
             group_id = cast(int, item["group_id"])
             self._send(ReadAnew(task.app_id, group_id, version_id=task.version_id))
             if time.monotonic() > until:

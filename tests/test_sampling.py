@@ -444,7 +444,6 @@ def test_an_erased_app_leaves_no_sample(services: Services, app: App) -> None:
     services.counts.fold_all(app.app_id)
     assert services.eraser.erase([app.app_id])
     assert services.table.get(keys.sample(app.app_id, report.sample)) is None
-    assert services.table.get(keys.policy(app.app_id)) is None
 
 
 def test_a_note_goes_when_no_event_can_come_any_more(services: Services, app: App) -> None:

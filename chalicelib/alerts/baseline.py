@@ -15,8 +15,8 @@ HOURS = 4 * WEEK  # of the past that are looked at
 MINUTES = 60  # of the present
 
 _APP_LIMIT, _VERSION_LIMIT, _GROUP_LIMIT = 4.2, 4.4, 4.6
-_PRIOR = Spread(1.5, 0.2)
-_GROUP_SPREAD = Spread(1.5, 0.12)
+_VERSION_SPREAD = Spread(1.5, 0.1)
+_GROUP_SPREAD = Spread(2.5, 0.18)
 _MEMORIES = (0.6, 0.9)
 _UNKNOWN = 24  # hours without any verdict: an app whose days nobody knows
 _NEIGHBOUR = 0.8  # of the hour before or after may come now: clocks change, people do not
@@ -65,8 +65,7 @@ class Baseline:
     after it, as known at the minute `known`. `learnt` says how many crashes the
     present level was learnt from, `spread` how counts scatter around what is
     expected of them. `burst` more may come at once at this hour, as they often
-    did; `owed` were held back and may come late. A score of `limit` is out of
-    the ordinary.
+    did. A score of `limit` is out of the ordinary.
     """
 
     hour: int
@@ -75,14 +74,17 @@ class Baseline:
     learnt: float
     spread: Spread
     burst: float
-    owed: float
     limit: float
 
 
 @dataclass(frozen=True, slots=True)
 class AppBaseline(Baseline):
-    """An app's, with what versions and groups are measured by: its past, and what was expected."""
+    """An app's, with what versions and groups are measured by: its past, and what was expected.
 
+    `late` says how many hours' worth of crashes an outage held back, that may come now.
+    """
+
+    late: float
     past: Hourly
     expected: Sequence[float]  # of the hours of `past`, each from those before it
 
@@ -98,10 +100,10 @@ def of_app(past: Hourly, hour: int) -> AppBaseline:
         hour * 60,
         _rates([track.level * value for value in [usual[0], usual[0], *usual][-5:]]),
         track.learnt,
-        dispersion.measured(track.expected, past.counts, _PRIOR, track.odd),
+        dispersion.measured(track.expected, past.counts, _prior(n), track.odd),
         max(bursts[-4:-1]),
-        track.owed,
         _APP_LIMIT if n >= _UNKNOWN else math.inf,
+        track.late,
         past,
         track.expected,
     )
@@ -119,9 +121,12 @@ def of_version(app: AppBaseline, past: Hourly) -> Baseline:
         app.known,
         (before * share, within * share, after * share),
         track.learnt,
-        dispersion.measured(track.expected, past.counts, app.spread, track.odd),
+        # It wanders with the app, and its share of the app wanders.
+        dispersion.widened(
+            app.spread,
+            dispersion.measured(track.expected, past.counts, _VERSION_SPREAD, track.odd),
+        ),
         app.burst,
-        track.owed,
         max(_VERSION_LIMIT, app.limit),
     )
 
@@ -138,7 +143,10 @@ def of_group(app: AppBaseline, past: Daily, minutes: Sequence[int], now: int) ->
         for age, (count, crashes) in enumerate(zip(reversed(own), reversed(whole), strict=True))
         if crashes > 0
     ]
-    share = max(_weighted_median(weighted), _unwondered((now - past.born) // 60))
+    age = (now - past.born) // 60
+    share = max(_weighted_median(weighted), _unwondered(age))
+    if age < WEEK:  # it may still be growing from day to day
+        share = max(share, _latest(weighted))
     before, within, after = app.rates
     return Baseline(
         app.hour,
@@ -147,9 +155,13 @@ def of_group(app: AppBaseline, past: Daily, minutes: Sequence[int], now: int) ->
         min(_GROUP_LEARNT, sum(own)),
         dispersion.widened(app.spread, _GROUP_SPREAD),
         app.burst,
-        app.owed * min(1.0, share),
         max(_GROUP_LIMIT, app.limit),
     )
+
+
+def _prior(n: int) -> Spread:
+    """What is assumed of an app that is known for n hours: of its days, later of its weeks."""
+    return Spread(1.5, 0.2 + 0.3 * max(0.0, 1 - n / WEEK))
 
 
 def _followed(counts: Sequence[int], shape: Sequence[float]) -> Track:
@@ -210,6 +222,12 @@ def _by_day(app: AppBaseline, first_day: int, days: int) -> list[float]:
         count, wanted = app.past.counts[i], app.expected[i]
         sums[(offset + i) // DAY] += min(count, 2 * wanted + 5)
     return sums
+
+
+def _latest(pairs: Sequence[tuple[float, float]]) -> float:
+    """The share of the last two days, the first two of the pairs."""
+    crashes = sum(weight for _, weight in pairs[:2])
+    return sum(value * weight for value, weight in pairs[:2]) / crashes if crashes else 0.0
 
 
 def _weighted_median(pairs: Sequence[tuple[float, float]]) -> float:

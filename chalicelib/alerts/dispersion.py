@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _WARM_UP = 12  # hours
 _ENOUGH = 36  # hours, from which they say something at all
 _PRIOR_HOURS = 48  # that the assumption about a series without a past is worth
-_MOST_DISPERSED = 4.0  # an hour's scatter beyond it is a rate that wanders
+_MOST_DISPERSED = 2.2  # an hour's scatter beyond it is a rate that wanders
 _LEAST_RELATIVE = 0.06
 _TRIMMED = 0.04  # of the hours, those furthest out: events
 _TRIMMED_TO = 0.84  # of its mean, what trimming leaves of a squared normal deviate

@@ -13,7 +13,9 @@ _LOW_PATIENCE = 24  # hours far below: an outage ends within a day
 _LOW = 0.25  # of the expected
 _LOW_FROM = 10  # crashes expected, from which fewer than that says something
 _RARE = 60  # hours between events, at least: where they come more often, they are its noise
-_FORGOTTEN = 0.3  # of what is still owed, an hour later
+_KEPT = 0.6  # of what is held back, after an hour in which reports come again
+_SHORT = 0.7  # of the expected: what is missing below it was held back
+_AT_MOST = 2.0  # times the expected, what comes after an outage
 
 
 class Track(NamedTuple):
@@ -21,14 +23,15 @@ class Track(NamedTuple):
 
     `expected` holds, for each hour, what those before it let expect; `odd` the
     hours that were events and no noise; `learnt` how many crashes the level
-    was learnt from; `owed` those that an outage held back until now.
+    was learnt from; `late` how many hours' worth of crashes an outage held back
+    that came in the last hour or may still come.
     """
 
     level: float
     learnt: float
     expected: list[float]
     odd: frozenset[int]
-    owed: float
+    late: float
     error: float
 
 
@@ -42,16 +45,18 @@ def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Trac
     root of the count (whose deviation does not depend on the mean) was off.
     """
     a = b = slow_a = slow_b = 0.0
-    error = owed = 0.0
+    error = late = later = 0.0
     high = low = runs = 0
     expected: list[float] = []
     odd: list[int] = []
     for i, (count, usual) in enumerate(zip(counts, shape, strict=False)):
         wanted = usual * _level(a, b, slow_a, slow_b)
         expected.append(wanted)
-        error += min(2.0, abs(math.sqrt(count) - math.sqrt(wanted)) / (1 + 0.1 * math.sqrt(wanted)))
-        owed = still_owed(owed * _FORGOTTEN, count, wanted)
-        if count > 2 * wanted + 3 * math.sqrt(wanted) + 5 and slow_b > 0:
+        root = math.sqrt(wanted)
+        error += min(2.0, abs(math.sqrt(count) - root) / (1 + 0.1 * root))
+        if wanted >= _LOW_FROM:
+            late, later = held_back(late, count / wanted), late
+        if count > 2 * wanted + 3 * root + 5 and slow_b > 0:
             high += 1
             runs += high == 1
             if high <= _PATIENCE:
@@ -71,18 +76,19 @@ def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Trac
     level = _level(a, b, slow_a, slow_b)
     rare = runs <= 2 + len(expected) / _RARE
     learnt = a + min(slow_a, _PRIOR_CRASHES)
-    return Track(level, learnt, expected, frozenset(odd if rare else ()), owed, error)
+    return Track(level, learnt, expected, frozenset(odd if rare else ()), max(late, later), error)
 
 
-def still_owed(owed: float, count: float, wanted: float) -> float:
-    """Crashes that were held back, after a time in which `count` came where `wanted` should have.
+def held_back(late: float, came: float, kept: float = _KEPT) -> float:
+    """How much is held back after a time in which `came` of the expected came.
 
-    What does not come while nothing is reported comes afterwards, all at once:
-    devices send their backlog, queues are worked off. That is no spike.
+    In units of what that time lets expect. What does not come while nothing is
+    reported comes afterwards, all at once: devices send their backlog, queues
+    are worked off. That is no spike.
     """
-    if count < _LOW * wanted:
-        return owed + wanted - count
-    return max(0.0, owed - max(0.0, count - wanted))
+    if came < _SHORT:
+        return late + _AT_MOST * (1 - came / _SHORT)
+    return max(0.0, late * kept - max(0.0, came - 1))
 
 
 def _level(a: float, b: float, slow_a: float, slow_b: float) -> float:

@@ -6,14 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chalicelib.alerts.baseline import MINUTES, Baseline
+from chalicelib.alerts.baseline import MINUTES, AppBaseline, Baseline
 from chalicelib.alerts.dispersion import Spread
-from chalicelib.alerts.level import still_owed
+from chalicelib.alerts.level import held_back
 from chalicelib.policies import AppPolicy
 
 WINDOWS = (5, 10, 30, 60)  # minutes
-_AT_ONCE = 2  # minutes
-_BLOCK = 5  # minutes, in which an outage shows
+_AT_ONCE = 4  # minutes that an upload of many crashes may take
+_NOT_CUT, _NOT_CUT_BY = 1.5, 3  # times the next minute's crashes, and some: chance alone
+_BLOCK = 5  # minutes
+_USUAL_BLOCKS = 12  # that what the past says of dispersion is worth
+_SHORT_WINDOW, _LONG_MORE = 10, 0.5  # minutes; what more the score of longer windows has to be
+_BLOCKS = (5, 10, 20)  # minutes: the shortest in which an outage shows
+_TELLING = 6  # crashes expected, of which none came
+_SHORT = 0.3  # of them: what is less is an outage
 # A rate that wanders by as much as this stays there for hours, while Poisson's noise is another
 # one every few minutes: over a month it has fewer occasions to go too far.
 _WANDERING = 0.75
@@ -35,16 +41,47 @@ class Verdict:
     is_spike: bool
 
 
-def judge(baseline: Baseline, minutes: Sequence[int], now: int, policy: AppPolicy) -> Verdict:
+def late_minutes(app: AppBaseline, minutes: Sequence[int], now: int) -> float:
+    """How many minutes' worth of crashes of an app an outage held back, that may come late.
+
+    `minutes` and `now` are as in `judge`, of the app: a version or a group has
+    too few crashes to show an outage.
+    """
+    block = next((n for n in _BLOCKS if app.rates[1] * n >= _TELLING * 60), None)
+    if block is None:
+        return app.late * 60
+    wanted = app.rates[1] * block / 60
+    late = 0.0
+    until_hour = MINUTES - (now % 60 + 1)  # how many of the minutes were in the hour before
+    most = of_hours = app.late * 60 / block
+    for begin in range(0, MINUTES - block, block):
+        came = sum(minutes[begin : begin + block]) / wanted
+        if came >= _SHORT:  # chance alone makes a few less than expected
+            came = max(came, 1.0)
+        late = held_back(late, came, kept=1.0)
+        if begin >= until_hour:
+            of_hours = held_back(of_hours, came, kept=1.0)
+        most = max(most, late, of_hours)
+    return most * block
+
+
+def judge(
+    baseline: Baseline,
+    minutes: Sequence[int],
+    now: int,
+    policy: AppPolicy,
+    late: float = 0.0,
+) -> Verdict:
     """The verdict on the minute `now` (minutes since the epoch), which just ended.
 
     `minutes` are the crashes of the last 60 minutes, oldest first, `now` the
-    last of them. Tens of microseconds. `baseline` is the one of the hour of `now`.
+    last of them; `late` is what `late_minutes` says of the app. Tens of
+    microseconds. `baseline` is the one of the hour of `now`.
     """
     if len(minutes) != MINUTES:
         raise ValueError(f"{len(minutes)} minutes instead of {MINUTES}")
     for window in WINDOWS:
-        verdict = _in_window(baseline, minutes, window, now, policy)
+        verdict = _in_window(baseline, minutes, window, now, policy, late)
         if verdict is not None:
             return verdict
     expected, spread = _expected(baseline, minutes, _USUAL, now)
@@ -53,7 +90,12 @@ def judge(baseline: Baseline, minutes: Sequence[int], now: int, policy: AppPolic
 
 
 def _in_window(
-    baseline: Baseline, minutes: Sequence[int], window: int, now: int, policy: AppPolicy
+    baseline: Baseline,
+    minutes: Sequence[int],
+    window: int,
+    now: int,
+    policy: AppPolicy,
+    late: float,
 ) -> Verdict | None:
     """The verdict if it is a spike."""
     latest = minutes[-window:]
@@ -63,9 +105,10 @@ def _in_window(
     expected, spread = _expected(baseline, minutes, window, now)
     if observed * 100 < expected * policy.spike_percent:
         return None
-    lasting = _lasting(latest) - _owed(baseline, minutes, window, now)
+    lasting = _lasting(latest) - late * expected / window
     score = spread.score(lasting, expected)
-    if score < baseline.limit or lasting * 100 < expected * policy.spike_percent:
+    limit = baseline.limit + (_LONG_MORE if window > _SHORT_WINDOW else 0)
+    if score < limit or lasting * 100 < expected * policy.spike_percent:
         return None
     return Verdict(observed, expected, window, score, is_spike=True)
 
@@ -85,30 +128,27 @@ def _expected(
         expected *= min(1.5, max(0.75, factor))
         learnt += came
     relative = math.hypot(_WANDERING * baseline.spread.relative, 1 / math.sqrt(learnt + 1))
-    return expected + baseline.burst, Spread(baseline.spread.dispersion, relative)
+    dispersed = _dispersed(minutes[: -max(window, _SHORT_WINDOW)], baseline)
+    return expected + baseline.burst, Spread(dispersed, relative)
 
 
-def _owed(baseline: Baseline, minutes: Sequence[int], window: int, now: int) -> float:
-    """What was held back before the window, in this hour, before it or within the last 60 minutes.
-
-    A part of it may have come since.
-    """
-    wanted = _between(baseline.rates, now % 60 + 1 - window) * _BLOCK / 60
-    since_hour = now % 60 + 1
-    owed = 0.0
-    of_hours = baseline.owed
-    for end in range(MINUTES, window, -_BLOCK):
-        came = sum(minutes[-end : MINUTES - end + _BLOCK])
-        owed = still_owed(owed, came, wanted)
-        if end <= since_hour:
-            of_hours = still_owed(of_hours, came, wanted)
-    return max(owed, of_hours)
+def _dispersed(minutes: Sequence[int], baseline: Baseline) -> float:
+    """Variance over mean within minutes, of those before the window and of the past."""
+    blocks = [sum(minutes[i : i + _BLOCK]) for i in range(0, len(minutes) - _BLOCK + 1, _BLOCK)]
+    usual = baseline.spread.dispersion
+    total = sum(blocks)
+    if total < len(blocks) or len(blocks) < 2:
+        return usual
+    mean = total / len(blocks)
+    squares = sum([(count - mean) ** 2 for count in blocks]) / mean
+    lately = (_USUAL_BLOCKS * usual + squares) / (_USUAL_BLOCKS + len(blocks) - 1)
+    return max(1.0, min(lately, 2 * usual))
 
 
-def _lasting(minutes: Sequence[int]) -> int:
-    """Their sum, the highest ones cut to the next: what came all at once is no rate."""
-    ordered = sorted(minutes, reverse=True)
-    return sum(ordered[_AT_ONCE:]) + _AT_ONCE * ordered[_AT_ONCE]
+def _lasting(minutes: Sequence[int]) -> float:
+    """Their sum, with high ones cut to little more than the next: what came at once is no rate."""
+    limit = _NOT_CUT * sorted(minutes)[-1 - _AT_ONCE] + _NOT_CUT_BY
+    return sum([count if count < limit else limit for count in minutes])
 
 
 def _between(rates: tuple[float, float, float], minute: float) -> float:

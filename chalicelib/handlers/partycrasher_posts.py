@@ -121,7 +121,6 @@ def store(posts: Sequence[Posted | Bad]) -> list[Result]:
     received = _receive(inside, new)
     if received:
         inside.processor.process(received.values())
-        inside.processor.fold()  # totals and rarities hold these reports from now on
     aliases = inside.reports.aliases(post.database_id for post in wanted)
     filed = inside.reports.reports(list(received.values()))
     results: list[Result] = []

@@ -81,7 +81,9 @@ def _take(request: Incoming, crash: QuincyCrash) -> ResultCode:
         if crash_id in outcome.dead:
             return ResultCode.FIX_UNKNOWN
         report = services().crashes.report(crash_id)
-        group = services().groups.group(app.app_id, report.group_id).group
+        group = services().groups.find(report.group_id)
+        if group.status == RESOLVED:  # unless this very crash reopens it, which costs reads to know
+            group = services().groups.group(app.app_id, report.group_id).group
     except CrashbucketError:  # it is accepted, and a worker will come to it
         return ResultCode.QUEUED
     return ResultCode.AVAILABLE if group.status == RESOLVED else ResultCode.FIX_UNKNOWN

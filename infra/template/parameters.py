@@ -205,7 +205,7 @@ PROCESS_MEMORY = Parameter(
     "ProcessMemory",
     _CAPACITY,
     "Megabytes of the function that processes reports; a minidump of 100 MB needs about 400",
-    1280,
+    1024,
     _NUMBER,
     {"MinValue": 512, "MaxValue": 10240},
 )

@@ -81,6 +81,18 @@ def test_a_storm_of_one_cause_leaves_every_key_below_its_limit(
     assert storm.units_per_s < spike.LIMIT_PER_S, storm.busiest_key_by_units
 
 
+def test_a_storm_above_a_quota_costs_about_half_and_leaves_every_key_below_its_limit(
+    tmp_path: Path,
+) -> None:
+    tenant = storehouse.make_tenant(tmp_path)
+    storm = spike.simulate(
+        tmp_path, tenant.app_id, seconds=5, one_cause=True, scale=4, stored_per_minute=3_000
+    )
+    assert storm.writes_per_s < spike.LIMIT_PER_S, storm.busiest_key
+    assert storm.units_per_s < spike.LIMIT_PER_S, storm.busiest_key_by_units
+    assert storm.units_per_report < 3.2  # of a report that is kept 5.6
+
+
 def test_a_storm_with_new_stacks_leaves_every_key_of_bucketing_below_its_limit(
     tmp_path: Path,
 ) -> None:

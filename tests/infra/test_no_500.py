@@ -59,7 +59,7 @@ _PARAMETERS = (
     *("page_size", "comment", "expires", "signature"),
     *("query", "start_date", "end_date", "status", "ticket_url", "text", "symbolication"),
     *("sentry_client", "bundle_version", "bundle_short_version", "product", "version"),
-    *("id", "log_id", "date", "after", "state", "alert_id"),
+    *("id", "log_id", "date", "after", "identifier", "in", "state", "alert_id"),
 )
 _MANY = settings(
     max_examples=150,
