@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 from chalicelib.bootstrap import Services
 from chalicelib.deliveries import Deliveries
@@ -20,6 +22,9 @@ _AFTER_FAILURE_S = 1.0  # the store is busy, full or away: do not ask it without
 _PART_FOR_TASKS = 0.25  # of a message's visibility, after which no other task is begun
 _CAREFUL_VISIBILITIES = 3  # time in which what killed a worker comes back to it
 
+_Chance: TypeAlias = Callable[[int], int]
+"""A whole number from 0 to below the one given."""
+
 
 class Worker:
     """Takes messages, has them processed, and acknowledges what is done.
@@ -29,12 +34,16 @@ class Worker:
     takes none of its neighbours along when it comes back.
     """
 
-    def __init__(self, services: Services, *, careful: bool = False) -> None:
+    def __init__(
+        self, services: Services, *, careful: bool = False, chance: _Chance = secrets.randbelow
+    ) -> None:
         self._services = services
         self._queue = services.queue
         self._deliveries = Deliveries(services)
         self._visibility_s = services.settings.visibility_s
+        self._chance = chance
         self._unfolded_batches = 0
+        self._fold_after = self._first_fold()
         careful_s = self._visibility_s * _CAREFUL_VISIBILITIES if careful else 0
         self._careful_until = time.monotonic() + careful_s
 
@@ -60,8 +69,12 @@ class Worker:
             tasks_until = time.monotonic() + self._visibility_s * _PART_FOR_TASKS
             self._deliveries.process(messages, self._queue.ack, tasks_until=tasks_until)
             self._unfolded_batches += 1
-        if not messages or self._unfolded_batches >= _FOLD_EVERY:
+        if not messages:
             self._tidy()
+            self._fold_after = self._first_fold()
+        elif self._unfolded_batches >= self._fold_after:
+            self._tidy()
+            self._fold_after = _FOLD_EVERY
         return len(messages)
 
     def drain(self) -> int:
@@ -75,6 +88,10 @@ class Worker:
         """Fold the deltas of every app: a worker that was killed folds its own no more."""
         for app in self._services.accounts.apps():
             self._services.counts.fold_all(app.app_id)
+
+    def _first_fold(self) -> int:
+        """After how many batches: workers that begin at one moment do not all fold at another."""
+        return _FOLD_EVERY - self._chance(_FOLD_EVERY)
 
     def _tidy(self) -> None:
         self._services.processor.fold()
