@@ -43,7 +43,7 @@ from chalicelib.storage.ports import (
     query_all,
 )
 from chalicelib.storage.schema import BY_APP, BY_USER
-from chalicelib.tasks import ErasePerson, encode, settled_s
+from chalicelib.tasks import ErasePerson, encode, settled_s, work_s
 
 Where: TypeAlias = Literal["user", "contact", "install_id", "text"]
 WHERE: tuple[Where, ...] = get_args(Where)
@@ -57,7 +57,6 @@ _MIN_TEXT_CHARS = 3  # less is in every text
 _SCANNED = 2000  # reports that one request looks at: index items alone
 _SCANNED_TEXTS = 200  # where each may need its payload
 _ERASED_AT_ONCE = 100  # by a request; more of them are for a task
-_PART_OF_VISIBILITY = 0.25  # of a message's time is worked; the rest is left to another message
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +253,7 @@ class Persons:
 
     def run(self, task: ErasePerson) -> None:
         """Erase a part, and send the rest on."""
-        until = time.monotonic() + self._visibility_s * _PART_OF_VISIBILITY
+        until = time.monotonic() + work_s(self._visibility_s)
         where = frozenset(cast(Iterable[Where], task.where))
         wanted = Wanted(task.app_id, task.identifier, where)
         after: str | None = task.after or None

@@ -17,6 +17,7 @@ from chalicelib import bootstrap, clock, keys, persons
 from chalicelib.bootstrap import Services
 from chalicelib.cli import commands
 from chalicelib.config import Settings
+from chalicelib.deliveries import Deliveries
 from chalicelib.payload import Attachment, Payload
 from chalicelib.persons import INDEXED, Wanted, Where
 from chalicelib.records import App
@@ -144,13 +145,26 @@ def test_what_is_too_much_for_a_request_is_a_task(
     services: Services, app: App, time: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(persons, "_ERASED_AT_ONCE", 3)
-    monkeypatch.setattr(persons, "_PART_OF_VISIBILITY", 0.0)
+    monkeypatch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", 0)
     for _ in range(8):
         crash(services, app, **by(user=JO))
     erased = services.persons.erase(Wanted(app.app_id, JO))
     assert (erased.crashes, erased.is_done) == (3, False)
     let_pass(services, time)
     assert found(services, app) == []
+
+
+def test_a_task_that_fails_is_logged_without_whom_it_is_about(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(persons.Persons, "find", lambda *_: 1 / 0)
+    identifier = 'j"o\\@example.com'
+    services.persons.erase_later(Wanted(app.app_id, identifier))
+    message = services.queue.receive()[0]
+    Deliveries(services).process([message], lambda _: None, tasks_until=0.0)
+    Deliveries(services).give_up(message.body)
+    assert caplog.text.count("erase_person") == 2
+    assert "example.com" not in caplog.text
 
 
 @pytest.mark.parametrize("where", ["install_id", "text"])
