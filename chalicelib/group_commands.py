@@ -45,7 +45,9 @@ def register(
     @click.argument("fingerprint")
     @data
     @as_json_option
-    def split(app_id: str, group_id: int, fingerprint: str, data: str | None, as_json: bool) -> None:
+    def split(
+        app_id: str, group_id: int, fingerprint: str, data: str | None, as_json: bool
+    ) -> None:
         """Take a stack out of a group: it has its own from now on."""
         made = decisions(data, app_id).split(group_id, fingerprint)
         told = {"group_id": made, "from": group_id, "stack": fingerprint}
