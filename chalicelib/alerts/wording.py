@@ -39,9 +39,10 @@ def text(about: About) -> str:
     """Lines of text: what happened, in which version, where in the code."""
     lines = [_happened(about.alert)]
     if about.version is not None:
-        lines.append(_line(f"Version {_named(about.version)}"))
+        told = _share(about.alert.version_percent)
+        lines.append(_line(f"{told}Version {_named(about.version)}"))
     if about.group is not None:
-        lines.append(_place(about.group))
+        lines.append(_line(_share(about.alert.group_percent) + _place(about.group)))
     return "\n".join(line for line in lines if line)
 
 
@@ -58,6 +59,10 @@ def _happened(alert: Alert) -> str:
     if alert.kind is AlertKind.CRASH_FREE_DROP:
         return f"{told} in as many sessions were to be expected."
     return f"{told} were to be expected."
+
+
+def _share(percent: int | None) -> str:
+    return "" if percent is None else f"{percent} % of the increase: "
 
 
 def _named(version: Version) -> str:
