@@ -21,8 +21,8 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 
 from chalicelib import keys
 from chalicelib.belongings import blobs_of
-from chalicelib.commit import MAX_NAME_CHARS
 from chalicelib.deletion import Deletion
+from chalicelib.described import MAX_NAME_CHARS
 from chalicelib.errors import FormatError, InvalidRequest
 from chalicelib.export_json import shown_fields
 from chalicelib.feedback import FeedbackBook
