@@ -36,6 +36,7 @@ from chalicelib.storage.ports import (
 from chalicelib.storage.schema import BY_APP
 from chalicelib.tasks import Expire, Settle, encode, settled_s, work_s
 
+_WORK_S = 5.0  # of one message: who works on it takes no crashes meanwhile
 _PART = 200  # reports between two looks at the clock
 _LETTERS = 1000  # that go in a run, of one shard
 _LOST_AFTER = timedelta(hours=2)  # a part that nobody went on with in that time is begun anew
@@ -58,7 +59,7 @@ class Retention:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._table = services.table
-        self._work_s = work_s(services.settings.visibility_s)
+        self._work_s = min(work_s(services.settings.visibility_s), _WORK_S)
         self._settled_s = settled_s(services.settings.visibility_s)
 
     # --- every hour ---

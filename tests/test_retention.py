@@ -234,13 +234,13 @@ def test_a_part_ends_before_a_function_does(world: World, monkeypatch: pytest.Mo
     for _ in range(20):
         world.crash(60)
     monkeypatch.setattr(retention, "_PART", 2)
-    ticks = itertools.count(step=8)  # seconds between two looks at the clock
+    ticks = itertools.count(step=2)  # seconds between two looks at the clock
     monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     on_aws = bootstrap.build(
         Settings(visibility_s=360), world.store.table, world.store.blobs, world.store.queue
     )
     Retention(on_aws).run(Expire(world.app.app_id, "2026-10-24"))
-    assert len(world.there()) == 16
+    assert len(world.there()) == 14
 
 
 def test_dead_letters_go_after_the_same_time(world: World) -> None:
