@@ -106,9 +106,14 @@ class Retention:
     # --- the task ---
 
     def run(self, task: Expire) -> None:
-        """Take a part away, and send the rest on."""
+        """Take a part away, and send the rest on: of what is too old by what holds at this moment,
+        as who decided may have thought better of it."""
         until = time.monotonic() + self._work_s
-        reports = self._older(task.app_id, task.before)
+        days = self._services.policies.now(task.app_id)[0].retention_days
+        if days is None:
+            self._table.write([Delete(keys.expiring(task.app_id))])
+            return
+        reports = self._older(task.app_id, min(task.before, _day_before(days)))
         gone = 0
         while part := list(islice(reports, _PART)):
             gone += self._services.expiry.expire(task.app_id, part)
