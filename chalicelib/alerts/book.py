@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 KEPT = timedelta(days=90)  # after an alert is over
 _MAX_LISTED = MAX_PAGES * PER_PAGE_CHOICES[-1]  # what the pages of a list reach
 _TRIES = 10  # ids that another process made at the same moment
+_TAKEN_ID = 1  # of the operations: where a second alert of an id is refused
 
 
 class AlertBook:
@@ -49,17 +50,18 @@ class AlertBook:
         self._outbox = outbox
         self._metrics = metrics
 
-    def open(self, alert: Alert) -> bool:
+    def open(self, alert: Alert, also: Sequence[Operation] = ()) -> bool:
         """Write the alert and have people told of it, unless it is a part of what they were told;
-        False where its `key` was there before."""
+        False where its `key` was there before, or something that is written `also`, in the same
+        batch, was not as required."""
         for _ in range(_TRIES):
             made = replace(alert, alert_id=self._ids.next())
             message = self._outbox.message(encode(Tell(made.app_id, made.alert_id)))
             is_told = made.part_of is None
             try:
-                self._table.write([*_opening(made), *([message.put()] if is_told else ())])
+                self._table.write([*_opening(made), *also, *([message.put()] if is_told else ())])
             except ConditionFailed as failed:
-                if 0 in failed.indexes:
+                if any(index != _TAKEN_ID for index in failed.indexes):
                     return False
                 continue
             if is_told:

@@ -14,9 +14,10 @@ from chalicelib.alerts.lately import Series, moment_of
 from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.alerts.spikes import Verdict
 from chalicelib.alerts.watch import Event, Watch, step
-from chalicelib.alerts.watches import Remembered, WatchBook
+from chalicelib.alerts.watches import Remembered, WatchBook, kept
 from chalicelib.policies import AppPolicy
 from chalicelib.records import App
+from chalicelib.storage.ports import Operation
 
 Explained: TypeAlias = Callable[[Alert, Window], Alert]
 
@@ -90,7 +91,11 @@ class Follower:
             if event is Event.OPENED:
                 window = Window(seen.series, minute, verdict.window_minutes)
                 alert = explained(_alert(seen, kind, subject, minute, verdict), window)
-                self._open(seen, alert, window)
+                stored = kept(seen.app.app_id, name, before, watch, minute)
+                if not self._open(seen, alert, window, stored):
+                    seen.is_watched = True  # another process is further: look again
+                    return
+                before = watch
             elif event is Event.CLOSED and earlier.opened is not None:
                 self._alerts.close(seen.app.app_id, key_of(name, earlier.opened))
         self._keep(seen, name, before, watch)
@@ -102,16 +107,23 @@ class Follower:
             self._alerts.close(seen.app.app_id, key_of(name, watch.opened))
         self._keep(seen, name, watch, Watch())
 
-    def _open(self, seen: Seen, alert: Alert, window: Window) -> None:
-        """Have people told, unless they know of the event by another alert."""
+    def drop_future(self, seen: Seen) -> None:
+        """Watches of a time that is yet to come: somebody's clock was wrong."""
+        for name, watch in seen.remembered.watches.items():
+            if watch.last > seen.last + MINUTES:
+                self.drop(seen, name)
+
+    def _open(self, seen: Seen, alert: Alert, window: Window, also: Operation) -> bool:
+        """Have people told, unless they know of the event by another alert. The watch is kept in
+        the same batch: an alert that it does not know of would never be over."""
         if seen.told is None:
             seen.told = self._told(seen)
         known = part_of(alert, seen.told, window)
         if known is not None:
             alert = replace(alert, part_of=known.alert_id)
-        self._alerts.open(alert)
-        # As it was opened now, or by another process, or by one that died before it kept the watch.
-        seen.told += _told_of(self._alerts.opened(alert.app_id, [alert.key]))
+        is_opened = self._alerts.open(alert, [also])
+        seen.told += _told_of(self._alerts.opened(alert.app_id, [alert.key]))  # by whomever
+        return is_opened
 
     def _told(self, seen: Seen) -> list[Alert]:
         watches = seen.remembered.watches.items()

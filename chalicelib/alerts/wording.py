@@ -52,6 +52,8 @@ def _happened(alert: Alert) -> str:
             return f"At least {alert.observed} crashes that were not seen before."
         case AlertKind.NEW_GROUP:
             return "A crash that was not seen before."
+        case AlertKind.REGRESSED_GROUP if alert.group_id is None:
+            return f"At least {alert.observed} crashes that were resolved happen again."
         case AlertKind.REGRESSED_GROUP:
             return "A crash that was resolved happens again."
     expected = f"{alert.expected_milli / 1000:.1f}".removesuffix(".0")

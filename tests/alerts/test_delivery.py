@@ -201,6 +201,19 @@ def test_a_receiver_that_is_gone_switches_its_webhook_off(world: World) -> None:
     assert world.services.notifier.undelivered(world.app.app_id) == []
 
 
+def test_a_webhook_that_a_person_switches_off_during_a_delivery_stays_off(world: World) -> None:
+    hooks = world.services.webhooks
+    with Receiver(Answer(500)) as receiver:
+        webhook_id = world.webhook(receiver)
+        during = hooks.webhook(world.app.app_id, webhook_id)
+        changed = hooks.change(during, active=False)
+        hooks.has_failed(during, "answered 500")
+        failed = hooks.webhook(world.app.app_id, webhook_id)
+        assert (changed.active, failed.active, failed.failure) == (False, False, "answered 500")
+        hooks.has_worked(failed)
+        assert not hooks.webhook(world.app.app_id, webhook_id).active
+
+
 def test_messages_that_come_twice_post_nothing_twice(world: World, receiver: Receiver) -> None:
     webhook_id = world.webhook(receiver)
     alert = world.opened()

@@ -15,6 +15,7 @@ from chalicelib.alerts.lately import Series
 from chalicelib.alerts.messages import Tell, decode
 from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.config import Settings
+from chalicelib.storage.ports import Operation
 from tests.alerts.traffic import Traffic
 
 
@@ -146,9 +147,9 @@ def test_a_process_that_died_after_the_first_alert_leaves_the_parts_quiet(
 
     opened = AlertBook.open
 
-    def once(book: AlertBook, alert: Alert) -> bool:
+    def once(book: AlertBook, alert: Alert, also: Sequence[Operation]) -> bool:
         monkeypatch.setattr(AlertBook, "open", dies)
-        return opened(book, alert)
+        return opened(book, alert, also)
 
     monkeypatch.setattr(AlertBook, "open", once)
     died = False
