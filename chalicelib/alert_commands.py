@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chalicelib.alerts.attempts import Attempt
+    from chalicelib.alerts.model import Alert
     from chalicelib.alerts.webhooks import Webhook
     from chalicelib.bootstrap import Services
     from chalicelib.records import App
@@ -66,7 +67,7 @@ def _register_alerts(
         told = [{"app_id": entry.app_id, **alert_json.alert(entry)} for entry in found]
         lines = (
             f"{entry.alert_id}  {entry.app_id}  {entry.opened_at[:19]}Z  "
-            f"{'over' if entry.closed_at else entry.acknowledged_by or 'open'}  "
+            f"{_state(entry)}  "
             f"{entry.kind.value}  {entry.title}"
             for entry in found
         )
@@ -128,6 +129,12 @@ def _register_alerts(
         wanted = [entry for entry in lost if every or entry.alert_id in alert_ids]
         replayed = services.notifier.replay(wanted)
         answer(as_json, {"replayed": replayed}, [f"{replayed} are tried again"])
+
+
+def _state(alert: Alert) -> str:
+    if alert.closed_at:
+        return "over"
+    return alert.acknowledged_by or (f"part of {alert.part_of}" if alert.part_of else "open")
 
 
 def _lost(services: Services, app_id: str | None) -> list[Attempt]:

@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+_WRONG_CLOCK = 60  # periods ahead: whoever took that lease had another time than we
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def leased(table: Table, name: str, number: int) -> bool:
     """Whether this process is the one to do the job in the period of that number."""
     key = keys.lease(name)
     last = (table.get(key) or {}).get("period")
-    if isinstance(last, int) and last >= number:
+    if isinstance(last, int) and number <= last < number + _WRONG_CLOCK:
         return False
     with suppress(ConditionFailed, Conflict):
         table.write([Update(key, set={"period": number}, require={"period": last})])

@@ -55,6 +55,13 @@ def test_a_call_that_comes_late_does_not_run_a_period_again(
     assert ran == ["a", "b", "c"]
 
 
+def test_a_lease_of_a_clock_that_was_wrong_holds_up_nothing(services: Services) -> None:
+    assert leased(services.table, "job", 5_000_000)
+    assert leased(services.table, "job", 100)
+    assert not leased(services.table, "job", 100)
+    assert leased(services.table, "job", 101)
+
+
 def test_of_many_that_ask_at_once_one_gets_the_lease(services: Services) -> None:
     start = threading.Barrier(8)
     got: list[bool] = []

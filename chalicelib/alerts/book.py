@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ from typing import Any, cast
 from chalicelib import clock, keys
 from chalicelib.alerts.messages import Tell, encode
 from chalicelib.alerts.model import Alert, AlertKind
-from chalicelib.alerts.outbox import Outbox
+from chalicelib.alerts.outbox import Outbox, Waiting
 from chalicelib.errors import NotFound
 from chalicelib.ids import IdSource
 from chalicelib.metrics import Metric, Metrics
@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 KEPT = timedelta(days=90)  # after an alert is over
 _MAX_LISTED = MAX_PAGES * PER_PAGE_CHOICES[-1]  # what the pages of a list reach
 _TRIES = 10  # ids that another process made at the same moment
+_TAKEN_ID = 1  # of the operations: where a second alert of an id is refused
 
 
 class AlertBook:
@@ -49,22 +50,22 @@ class AlertBook:
         self._outbox = outbox
         self._metrics = metrics
 
-    def open(self, alert: Alert) -> bool:
-        """Write the alert and have people told of it; False where its `key` was there before."""
+    def open(self, alert: Alert, also: Sequence[Operation] = ()) -> bool:
+        """Write the alert and have people told of it, unless it is a part of what they were told;
+        False where its `key` was there before, or something that is written `also`, in the same
+        batch, was not as required."""
         for _ in range(_TRIES):
             made = replace(alert, alert_id=self._ids.next())
             message = self._outbox.message(encode(Tell(made.app_id, made.alert_id)))
+            is_told = made.part_of is None
             try:
-                self._table.write([*_opening(made), message.put()])
+                self._table.write([*_opening(made), *also, *([message.put()] if is_told else ())])
             except ConditionFailed as failed:
-                if 0 in failed.indexes:
+                if any(index != _TAKEN_ID for index in failed.indexes):
                     return False
                 continue
-            try:
-                self._outbox.send(message)
-            except Exception:  # it is written: the sweep sends it
-                _log.exception("alert %d is told of later", made.alert_id)
-            self._metrics.count(Metric.ALERTS, app_id=made.app_id)
+            if is_told:
+                self._send(message, made)
             return True
         raise AssertionError("every id was taken")
 
@@ -109,6 +110,14 @@ class AlertBook:
         item = self._table.get(keys.alert(app_id, alert_id))
         return _from_item(item) if item is not None else None
 
+    def opened(self, app_id: str, wanted: Iterable[str]) -> Sequence[Alert]:
+        """Those of the keys wanted that are not over."""
+        pointers = get_all(self._table, (keys.alert_by_key(app_id, key) for key in wanted))
+        ids = [cast(int, pointer["alert_id"]) for pointer in pointers.values()]
+        found = get_all(self._table, (keys.alert(app_id, alert_id) for alert_id in ids))
+        alerts = map(_from_item, found.values())
+        return [alert for alert in alerts if alert.closed_at is None]
+
     def list(self, app_id: str, *, open_only: bool, paging: Paging) -> Listing[Alert]:
         """An app's alerts, the newest first; of very many the newest ones."""
         if not open_only:
@@ -123,6 +132,13 @@ class AlertBook:
     def _all(self, app_id: str) -> Iterator[Alert]:
         pk = keys.alert(app_id, 0).pk
         return map(_from_item, query_all(self._table, pk, descending=True))
+
+    def _send(self, message: Waiting, alert: Alert) -> None:
+        self._metrics.count(Metric.ALERTS, app_id=alert.app_id)
+        try:
+            self._outbox.send(message)
+        except Exception:  # it is written: the sweep sends it
+            _log.exception("alert %d is told of later", alert.alert_id)
 
     def _end(self, app_id: str, alert_id: int, key: str, said: dict[str, Value]) -> bool:
         now = clock.now()

@@ -54,9 +54,9 @@ class Detector:
         self._lately = Lately(table)
         self._watches = WatchBook(table)
         past = Past(table)
-        follower = Follower(self._watches, alerts)
-        self._spikes = SpikeWatch(table, past, follower)
-        self._sessions = SessionWatch(past, follower)
+        self._follower = Follower(self._watches, alerts)
+        self._spikes = SpikeWatch(table, past, self._follower)
+        self._sessions = SessionWatch(past, self._follower)
         self._groups = GroupWatch(table, self._watches, alerts)
 
     def tick(self, within_s: float = WITHIN_S) -> None:
@@ -93,10 +93,11 @@ class Detector:
                 _first_to_judge(series, last),
                 last,
             )
+            self._follower.drop_future(seen)
             self._groups.look(seen)
             self._spikes.look(seen)
             self._sessions.look(seen)
-            series.looked, series.is_watched = last, seen.is_watched
+            series.was_looked_at(last, is_watched=seen.is_watched)
             known = series
         if active.minute < clock.to_stored(now - _LINGERS)[:16] and not known.is_watched:
             self._activity.forget(active)

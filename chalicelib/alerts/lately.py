@@ -21,7 +21,8 @@ _log = logging.getLogger(__name__)
 SPAN = 2 * MINUTES  # minutes: an hour that is judged minute by minute, and the hour before each
 _BEHIND = timedelta(minutes=2)  # what is folded by other clocks may come to lie before our own
 _MAX_PAGES = 25  # of a shard: 25 MB at the most, as when a storm meets a process that knows nothing
-_MAX_SUBJECTS = 100_000  # 500 bytes each
+_MAX_SUBJECTS = 100_000  # of all apps: 600 bytes each
+_MAX_OF_APP = 20_000  # whoever sends made-up stacks founds a group with each
 
 APP = "app"  # the subject of an app as a whole
 
@@ -48,10 +49,9 @@ def moment_of(minute: int) -> datetime:
 class Series:
     """Crashes by minute of everything in one app, from `first` on.
 
-    `touched` is the earliest minute that the last reading added to; None: to
-    none. `founded` are the groups whose founding it told of. `looked` says up
-    to which minute the detector judged them, `is_watched` that something was
-    not over then, `regressed` which records of regressions it knows.
+    `looked` says up to which minute the detector judged them, `is_watched` that
+    something was not over then. `touched` is the earliest minute that was added
+    to since; None: none. `founded` are the groups whose founding was read since.
     """
 
     first: int
@@ -62,7 +62,6 @@ class Series:
     founded: tuple[int, ...] = ()
     looked: int | None = None
     is_watched: bool = False
-    regressed: set[str] = field(default_factory=set)
 
     def hour_until(self, subject: str, minute: int) -> Sequence[int]:
         """The crashes of the 60 minutes that end with this one, oldest first."""
@@ -103,6 +102,11 @@ class Series:
             counts = self.counts[subject] = array("I", bytes(4 * (SPAN + 1)))
         counts[minute - self.first] += crashes
 
+    def was_looked_at(self, last: int, *, is_watched: bool) -> None:
+        """Up to the minute `last`, and told of what is new; where that failed it is done again."""
+        self.looked, self.is_watched = last, is_watched
+        self.touched, self.founded = None, ()
+
 
 _NOTHING = array("I", bytes(4 * MINUTES))
 
@@ -141,21 +145,23 @@ class Lately:
             for shard in range(keys.RECENT_SHARDS)
             for entry in self._entries(app_id, shard, since - _BEHIND)
         ]
-        touched: int | None = None
-        founded: list[int] = []
+        founded = set(series.founded)
         for entry in read:
             if entry.place in series.seen:
                 continue
-            founded += entry.founded
+            founded.update(entry.founded)
             for row in entry.rows:
                 minute = minute_of(datetime.fromisoformat(f"{row.minute}:00Z"))
                 if series.first <= minute <= series.first + SPAN:
-                    touched = minute if touched is None else min(touched, minute)
-                    for subject in (APP, of_version(row.version_id), of_group(row.group_id)):
-                        series.add(subject, minute, row.crashes)
+                    touched = series.touched
+                    series.touched = minute if touched is None else min(touched, minute)
+                    series.add(APP, minute, row.crashes)
+                    for subject in (of_version(row.version_id), of_group(row.group_id)):
+                        if subject in series.counts or len(series.counts) < _MAX_OF_APP:
+                            series.add(subject, minute, row.crashes)
         series.seen = {entry.place for entry in read}
         series.read_at = now
-        series.touched, series.founded = touched, tuple(dict.fromkeys(sorted(founded)))
+        series.founded = tuple(sorted(founded))
 
     def _entries(self, app_id: str, shard: int, since: datetime) -> Iterator[recent.Entry]:
         found = recent.entries(self._table, app_id, shard, since, _MAX_PAGES)

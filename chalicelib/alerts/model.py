@@ -25,6 +25,10 @@ class Alert:
     `key` is the same for the same alert found twice (a tick that ran again), so
     that it opens once. An alert is over at `closed_at`; `acknowledged_at` keeps
     it quiet until then. `alert_id` is given when it opens.
+
+    `group_id` and `version_id` are what it is about; or, with `group_percent`
+    and `version_percent`, what makes so much of the increase. People were told
+    of the event by another alert where it is `part_of` that one.
     """
 
     app_id: str
@@ -38,6 +42,9 @@ class Alert:
     minutes: int = 0
     group_id: int | None = None
     version_id: int | None = None
+    group_percent: int | None = None
+    version_percent: int | None = None
+    part_of: int | None = None
     acknowledged_at: str | None = None
     acknowledged_by: str | None = None
     closed_at: str | None = None

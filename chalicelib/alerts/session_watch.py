@@ -40,9 +40,10 @@ class SessionWatch:
             minutes = self._follower.minutes(seen, name)
             if not minutes:
                 continue
-            verdict = judge_sessions(
-                self._past.hours(partition, read_at).sessions(settled), seen.policy
-            )
+            hours = self._past.hours(partition, read_at)
+            verdict = None
+            if hours.has_sessions(settled):  # else the last of them is another hour
+                verdict = judge_sessions(hours.sessions(settled), seen.policy)
             self._follower.follow(seen, _KIND, subject, [(seen.last, verdict or _NOTHING)])
 
     def _subjects(self, seen: Seen) -> Iterator[tuple[Subject, str]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from chalicelib import keys
 from chalicelib.alerts.baseline import AppBaseline, Baseline, Daily, of_group
+from chalicelib.alerts.joined import Window
 from chalicelib.alerts.lately import APP, moment_of
-from chalicelib.alerts.model import AlertKind
+from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.alerts.past import Past
 from chalicelib.alerts.seen import Follower, Seen, Subject, name_of
 from chalicelib.alerts.spikes import Verdict, judge
@@ -33,7 +35,8 @@ class SpikeWatch:
             return
         subject = Subject(APP, "Crashes are spiking")
         if self._may_spike(seen, APP):
-            self._follow(seen, subject, lambda minute: self._of_app(seen, minute))
+            verdicts = self._verdicts(seen, subject, lambda minute: self._of_app(seen, minute))
+            self._follower.follow(seen, _KIND, subject, verdicts, self._explained)
         self._look_at_versions(seen)
         self._look_at_groups(seen)
 
@@ -63,11 +66,30 @@ class SpikeWatch:
             self._follow(seen, subject, self._of_group(seen, name, days[group_id]))
 
     def _follow(self, seen: Seen, subject: Subject, expected: Callable[[int], Baseline]) -> None:
+        self._follower.follow(seen, _KIND, subject, self._verdicts(seen, subject, expected))
+
+    def _verdicts(
+        self, seen: Seen, subject: Subject, expected: Callable[[int], Baseline]
+    ) -> list[tuple[int, Verdict]]:
         verdicts: list[tuple[int, Verdict]] = []
         for minute in self._follower.minutes(seen, name_of(_KIND, subject.name)):
             crashes = seen.series.hour_until(subject.name, minute)
             verdicts.append((minute, judge(expected(minute), crashes, minute, seen.policy)))
-        self._follower.follow(seen, _KIND, subject, verdicts)
+        return verdicts
+
+    def _explained(self, alert: Alert, window: Window) -> Alert:
+        """The app's alert, with the group and the version that are most of it."""
+        of_group, of_version = window.cause("group"), window.cause("version")
+        if of_version is not None:
+            version_id, percent = of_version.identifier, of_version.percent
+            alert = replace(alert, version_id=version_id, version_percent=percent)
+        if of_group is not None:
+            item = self._table.get(keys.group(of_group.identifier))
+            if item is not None:
+                title = f"{alert.title}, mostly {titled(Group.from_item(item))}"
+                group_id, percent = of_group.identifier, of_group.percent
+                alert = replace(alert, title=title, group_id=group_id, group_percent=percent)
+        return alert
 
     # --- what may be spiking ---
 

@@ -26,16 +26,23 @@ from chalicelib.storage.ports import (
 _KEPT = timedelta(days=8)  # one that nobody looked at for so long tells nothing
 _TOLD = "told"  # in the place of a subject: no subject is called so
 _MAX_TOLD = 500
+_MAX_MARKS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Which new groups of an app were looked at lately, and of how many people were told in
-    `hour` (since the epoch) one by one."""
+    """Which new groups of an app (`seen`) and which records of some that are back (`marks`) were
+    looked at lately, and how many there were of both in `hour` (since the epoch)."""
 
     hour: int = 0
     groups: int = 0
+    regressed: int = 0
     seen: tuple[int, ...] = ()
+    marks: tuple[str, ...] = ()
+
+    def of_hour(self, hour: int) -> Told:
+        """The same, with what is counted from the beginning of another hour on."""
+        return self if hour == self.hour else Told(hour, seen=self.seen, marks=self.marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +73,8 @@ class WatchBook:
     def write(self, app_id: str, name: str, before: Watch, after: Watch, now: int) -> bool:
         """Keep the watch, or forget one that is idle at the minute `now`; False: another process
         changed it meanwhile."""
-        key = keys.watch(app_id, name)
-        require: dict[str, Value] = {"last": before.last or None}
-        if after.idle(now):
-            operation: Delete | Update = Delete(key, require=require)
-        else:
-            values: dict[str, Value] = {
-                at: value for at, value in asdict(after).items() if value is not None
-            }
-            gone = tuple(at for at in asdict(after) if at not in values)
-            values[EXPIRES_AT] = int((moment_of(now) + _KEPT).timestamp())
-            operation = Update(key, set=values, remove=gone, require=require)
         try:
-            self._table.write([operation])
+            self._table.write([kept(app_id, name, before, after, now)])
         except (ConditionFailed, Conflict):
             return False
         return True
@@ -90,10 +86,28 @@ class WatchBook:
             "sk": key.sk,
             "hour": told.hour,
             "groups": told.groups,
+            "regressed": told.regressed,
             "seen": list(told.seen[-_MAX_TOLD:]),
+            "marks": list(told.marks[-_MAX_MARKS:]),
             EXPIRES_AT: int((moment_of(now) + _KEPT).timestamp()),
         }
         self._table.write([Put(item)])
+
+
+def kept(app_id: str, name: str, before: Watch, after: Watch, now: int) -> Delete | Update:
+    """What keeps or forgets a watch, on condition that it is as it was read.
+
+    One that is open does not expire: its alert would stay open for ever.
+    """
+    key = keys.watch(app_id, name)
+    require: dict[str, Value] = {"last": before.last or None}
+    if after.idle(now):
+        return Delete(key, require=require)
+    values: dict[str, Value] = {at: it for at, it in asdict(after).items() if it is not None}
+    if after.opened is None:
+        values[EXPIRES_AT] = int((moment_of(now) + _KEPT).timestamp())
+    gone = tuple(at for at in (*asdict(after), EXPIRES_AT) if at not in values)
+    return Update(key, set=values, remove=gone, require=require)
 
 
 def _of(kind: type[Watch] | type[Told], item: Item) -> dict[str, Any]:

@@ -178,7 +178,7 @@ class Webhooks:
             switched_off=None if active is not None else webhook.switched_off,
         )
         self._check(url, changed.kinds)
-        self._update(changed, ("url", "kinds", "active", *_MARKS))
+        self._update(changed, ("url", "kinds", "active", "switched_off", *_FAILURE))
         return self.webhook(changed.app_id, changed.webhook_id)
 
     def delete(self, webhook: Webhook) -> None:
@@ -188,21 +188,22 @@ class Webhooks:
 
     def has_worked(self, webhook: Webhook) -> None:
         if webhook.failing_since is not None:
-            self._mark(replace(webhook, failing_since=None, failure=None))
+            self._mark(replace(webhook, failing_since=None, failure=None), _FAILURE)
 
     def has_failed(self, webhook: Webhook, problem: str) -> None:
         since = webhook.failing_since or clock.to_stored(clock.now())
-        self._mark(replace(webhook, failing_since=since, failure=problem))
+        self._mark(replace(webhook, failing_since=since, failure=problem), _FAILURE)
 
     def switch_off(self, webhook: Webhook, reason: str) -> None:
         """Its receiver wants no more."""
-        self._mark(replace(webhook, active=False, switched_off=reason))
+        self._mark(replace(webhook, active=False, switched_off=reason), ("active", "switched_off"))
 
-    def _mark(self, webhook: Webhook) -> None:
+    def _mark(self, webhook: Webhook, names: Sequence[str]) -> None:
+        """Write only what is meant: a person may have changed the rest during the delivery."""
         if webhook.webhook_id == OF_SETTING:
             return  # there is no item of it
         with suppress(NotFound):
-            self._update(webhook, ("active", *_MARKS))
+            self._update(webhook, names)
 
     def _update(self, webhook: Webhook, names: Sequence[str]) -> None:
         item = webhook.item()
@@ -234,4 +235,4 @@ class Webhooks:
             raise InvalidRequest(wrong)
 
 
-_MARKS = ("failing_since", "failure", "switched_off")
+_FAILURE = ("failing_since", "failure")

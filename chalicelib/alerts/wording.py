@@ -39,9 +39,10 @@ def text(about: About) -> str:
     """Lines of text: what happened, in which version, where in the code."""
     lines = [_happened(about.alert)]
     if about.version is not None:
-        lines.append(_line(f"Version {_named(about.version)}"))
+        told = _share(about.alert.version_percent)
+        lines.append(_line(f"{told}Version {_named(about.version)}"))
     if about.group is not None:
-        lines.append(_place(about.group))
+        lines.append(_line(_share(about.alert.group_percent) + _place(about.group)))
     return "\n".join(line for line in lines if line)
 
 
@@ -51,6 +52,8 @@ def _happened(alert: Alert) -> str:
             return f"At least {alert.observed} crashes that were not seen before."
         case AlertKind.NEW_GROUP:
             return "A crash that was not seen before."
+        case AlertKind.REGRESSED_GROUP if alert.group_id is None:
+            return f"At least {alert.observed} crashes that were resolved happen again."
         case AlertKind.REGRESSED_GROUP:
             return "A crash that was resolved happens again."
     expected = f"{alert.expected_milli / 1000:.1f}".removesuffix(".0")
@@ -58,6 +61,10 @@ def _happened(alert: Alert) -> str:
     if alert.kind is AlertKind.CRASH_FREE_DROP:
         return f"{told} in as many sessions were to be expected."
     return f"{told} were to be expected."
+
+
+def _share(percent: int | None) -> str:
+    return "" if percent is None else f"{percent} % of the increase: "
 
 
 def _named(version: Version) -> str:

@@ -39,6 +39,18 @@ def test_an_alert_opens_once_for_its_key_and_is_kept_as_it_was_told(world: World
     assert world.metrics.counts[Metric.ALERTS] == 1
 
 
+def test_nobody_is_told_of_a_part_of_what_was_told(world: World) -> None:
+    assert world.services.alerts.open(replace(alert(world, "spike:2"), part_of=7))
+    assert listed(world, open_only=True) == ["spike:2"]
+    assert world.services.notifications.depth() == 0
+    assert world.services.outbox.sweep() == 0
+    assert Metric.ALERTS not in world.metrics.counts
+    (part,) = world.services.alerts.opened(world.app.app_id, ["spike:1", "spike:2"])
+    assert part.part_of == 7
+    assert world.services.alerts.close(world.app.app_id, "spike:2")
+    assert world.services.alerts.opened(world.app.app_id, ["spike:2"]) == []
+
+
 def test_an_alert_found_by_several_at_the_same_moment_opens_once(world: World) -> None:
     told = alert(world, "spike:1")
     opened: list[bool] = []

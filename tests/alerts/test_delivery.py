@@ -61,7 +61,10 @@ def test_a_spike_is_posted_in_hockeyapps_shape_with_the_alert_beside_it(
             "expected": 95.5,
             "minutes": 10,
             "crash_reason_id": None,
+            "crash_reason_percent": None,
             "app_version_id": None,
+            "app_version_percent": None,
+            "part_of": None,
             "opened_at": clock.to_wire(clock.now()),
             "closed_at": None,
             "acknowledged_at": None,
@@ -196,6 +199,19 @@ def test_a_receiver_that_is_gone_switches_its_webhook_off(world: World) -> None:
         world.deliver()
         assert len(receiver.posts) == 2
     assert world.services.notifier.undelivered(world.app.app_id) == []
+
+
+def test_a_webhook_that_a_person_switches_off_during_a_delivery_stays_off(world: World) -> None:
+    hooks = world.services.webhooks
+    with Receiver(Answer(500)) as receiver:
+        webhook_id = world.webhook(receiver)
+        during = hooks.webhook(world.app.app_id, webhook_id)
+        changed = hooks.change(during, active=False)
+        hooks.has_failed(during, "answered 500")
+        failed = hooks.webhook(world.app.app_id, webhook_id)
+        assert (changed.active, failed.active, failed.failure) == (False, False, "answered 500")
+        hooks.has_worked(failed)
+        assert not hooks.webhook(world.app.app_id, webhook_id).active
 
 
 def test_messages_that_come_twice_post_nothing_twice(world: World, receiver: Receiver) -> None:

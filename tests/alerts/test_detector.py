@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from chalicelib import bootstrap, clock, keys
+from chalicelib.alerts.book import AlertBook
 from chalicelib.alerts.detector import Detector
 from chalicelib.alerts.group_watch import ONE_BY_ONE
 from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.config import Settings
 from chalicelib.group_decisions import GroupDecisions
 from chalicelib.records import IGNORED, RESOLVED
-from chalicelib.storage.ports import query_all
+from chalicelib.storage.counting import CountingTable
+from chalicelib.storage.ports import Conflict, Operation, StoreAway, Update, query_all
 from tests.alerts.traffic import Traffic
 
 
@@ -133,7 +136,96 @@ def test_who_wants_no_spikes_is_told_of_none(traffic: Traffic) -> None:
     assert [alert.kind for alert in traffic.new_alerts()] == [AlertKind.NEW_GROUP]
 
 
+def test_an_alert_opens_together_with_its_watch_or_not_at_all(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alert that no watch knows of would never be over, and be told again."""
+    write = type(traffic.table).write
+
+    def another_was_faster(table: CountingTable, operations: Sequence[Operation]) -> None:
+        if any(isinstance(it, Update) and it.key.pk.startswith("watch#") for it in operations):
+            raise Conflict
+        write(table, operations)
+
+    monkeypatch.setattr(type(traffic.table), "write", another_was_faster)
+    traffic.pass_minutes(15, usual=12)
+    assert traffic.new_alerts() == []
+    monkeypatch.undo()
+    with patch.object(clock, "now", lambda: traffic.now):
+        traffic.pass_minutes(5, usual=12)
+        assert len(traffic.spikes()) == 3
+        traffic.pass_minutes(95)
+        assert traffic.lasting() == []
+
+
+def test_a_spike_is_over_also_when_the_service_was_down_for_weeks(traffic: Traffic) -> None:
+    traffic.pass_minutes(20, usual=12)
+    assert len(traffic.lasting()) == 3
+    traffic.now += timedelta(days=21)
+    traffic.pass_minutes(40)
+    assert traffic.lasting() == []
+
+
+def test_an_app_that_rested_for_days_is_judged_again(tmp_path: Path) -> None:
+    with Traffic.begun(tmp_path, days=0) as traffic:
+        traffic.now += timedelta(days=5)
+        traffic.pass_minutes(20, usual=12)
+        assert "app" in traffic.spikes()
+
+
+def test_what_was_remembered_by_a_clock_that_was_wrong_is_forgotten(traffic: Traffic) -> None:
+    right = traffic.now
+    traffic.now += timedelta(days=3)
+    traffic.pass_minutes(30, (traffic.usual, 20))
+    traffic.pass_minutes(20, (traffic.usual, 200))
+    assert traffic.lasting()
+    traffic.now = right
+    traffic.pass_minutes(2)
+    assert traffic.lasting() == []
+    traffic.new_alerts()
+    traffic.pass_minutes(20, usual=12)
+    assert "app" in traffic.spikes()
+
+
 # --- groups that are new, or back ---
+
+
+def test_a_new_group_is_told_also_when_the_first_look_at_it_failed(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic.pass_minutes(3)
+    group_id, _ = traffic.founded_by("another", "2")
+
+    def away(*_: object) -> bool:
+        raise StoreAway
+
+    with monkeypatch.context() as broken:
+        broken.setattr(AlertBook, "open", away)
+        traffic.pass_minute()
+    assert traffic.new_alerts() == []
+    traffic.pass_minute()
+    assert [alert.group_id for alert in traffic.new_alerts()] == [group_id]
+
+
+def test_many_groups_that_are_back_are_told_of_in_one_line(traffic: Traffic) -> None:
+    causes = [letter * 6 for letter in "abcdefghi"]
+    groups = [traffic.crash(cause).group_id for cause in causes]
+    traffic.pass_minute()
+    for group_id in groups:
+        traffic.services.triage.update(traffic.app.app_id, group_id, status=RESOLVED)
+    traffic.now += timedelta(hours=1)
+    traffic.new_alerts()
+    for cause in causes:
+        traffic.crash(cause, "2")
+    traffic.pass_minutes(2)
+    another_process(traffic).tick()
+    told = traffic.new_alerts()
+    assert {alert.kind for alert in told} == {AlertKind.REGRESSED_GROUP}
+    assert [alert.subject for alert in told].count("app") == 1
+    assert len(told) == ONE_BY_ONE + 1
+    traffic.now += timedelta(minutes=62 - traffic.now.minute)
+    another_process(traffic).tick()
+    assert traffic.new_alerts() == []
 
 
 def test_a_new_group_is_told_once(traffic: Traffic) -> None:
@@ -215,6 +307,18 @@ def test_a_drop_of_crash_free_sessions_is_told_when_the_hours_sessions_have_come
 def test_without_sessions_nobody_hears_of_a_drop(traffic: Traffic) -> None:
     traffic.pass_minutes(80, usual=5)
     assert drops(traffic) == []
+
+
+def test_an_hour_without_sessions_does_not_go_on_with_the_last_one_that_had_some(
+    traffic: Traffic,
+) -> None:
+    traffic.have_sessions(72, 500)
+    traffic.pass_minutes(60, usual=5)
+    traffic.have_sessions(1, 500)
+    traffic.pass_minutes(20)
+    assert len(drops(traffic)) == 2
+    traffic.pass_minutes(100)
+    assert [alert for alert in drops(traffic) if alert.closed_at is None] == []
 
 
 def drops(traffic: Traffic) -> list[Alert]:

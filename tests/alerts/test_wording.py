@@ -61,6 +61,14 @@ def test_the_text_tells_the_version_and_the_place_and_stays_short() -> None:
     assert len(lines[2]) <= 300
 
 
+def test_the_text_of_a_spike_tells_what_it_mostly_is() -> None:
+    spike = replace(SPIKE, group_id=7, group_percent=84, version_id=5, version_percent=100)
+    lines = text(About(spike, APP, VERSION, GROUP)).split("\n")
+    assert lines[1] == "100 % of the increase: Version 1.2 (12)"
+    assert lines[2].startswith("84 % of the increase: Main.run (Main.java:3): java.lang.Error")
+    assert len(lines[2]) <= 300
+
+
 def test_the_address_leads_to_what_it_is_about() -> None:
     base = f"/api/2/apps/{APP.app_id}"
     assert About(SPIKE, APP).path() == f"{base}/crash_reasons"

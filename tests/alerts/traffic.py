@@ -50,7 +50,9 @@ class Traffic:
         store = open_store(folder, clock=lambda: clock.now().timestamp())
         table = CountingTable(store.table)
         with patch.object(clock, "now", lambda: START):
-            services = bootstrap.build(Settings(), table, store.blobs, store.queue)
+            services = bootstrap.build(
+                Settings(), table, store.blobs, store.queue, notifications=store.notifications
+            )
             traffic = cls(services, table, rate)
         with patch.object(clock, "now", lambda: traffic.now):
             traffic.have_past(days)

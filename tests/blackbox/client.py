@@ -139,7 +139,7 @@ def basic(name: str, password: str) -> dict[str, str]:
     return {"Authorization": f"Basic {pair}"}
 
 
-def eventually(look: Callable[[], T], within_s: float) -> T:
+def eventually(look: Callable[[], T], within_s: float, every_s: float = POLL_S) -> T:
     """The first true value of `look()`, asked again and again; fails with the last one."""
     until = time.monotonic() + within_s
     while True:
@@ -147,4 +147,4 @@ def eventually(look: Callable[[], T], within_s: float) -> T:
         if value:
             return value
         assert time.monotonic() < until, f"after {within_s:g} s it was still {value!r}"
-        time.sleep(POLL_S)
+        time.sleep(every_s)

@@ -13,6 +13,7 @@ from tests.blackbox.target import Target
 from tests.minidump_forms import DUMP, Part
 
 _AS_JSON = {"Accept": "application/json"}
+_COMMAND_EVERY_S = 2.0  # a process of its own each time, which takes processors from the service
 
 
 def test_a_poisoned_dump_is_a_dead_letter_and_its_neighbours_are_crashes(
@@ -30,7 +31,7 @@ def test_a_poisoned_dump_is_a_dead_letter_and_its_neighbours_are_crashes(
         letters = crashbucket.run("deadletters", "list")["dead_letters"]
         return [letter for letter in letters if letter["report_id"] == dead_id]
 
-    [letter] = eventually(listed, service.patience_s)
+    [letter] = eventually(listed, service.patience_s, _COMMAND_EVERY_S)
     assert (letter["app_id"], letter["door"]) == (app.app_id, "breakpad")
     assert letter["reason"]
     replayed = crashbucket.run("deadletters", "replay", str(dead_id), status=1)
@@ -54,7 +55,7 @@ def test_what_failed_at_every_delivery_is_replayed_after_the_fault(
             letters = crashbucket.run("deadletters", "list")["dead_letters"]
             return [letter for letter in letters if letter["report_id"] == crash_id]
 
-        [letter] = eventually(given_up, service.patience_s)
+        [letter] = eventually(given_up, service.patience_s, _COMMAND_EVERY_S)
     assert letter["reason"].startswith("given up after 5 deliveries")
     replayed = crashbucket.run("deadletters", "replay", str(crash_id))
     assert replayed == {"replayed": 1, "dead": []}
