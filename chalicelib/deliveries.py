@@ -117,7 +117,7 @@ class Deliveries:
             if task is not None:
                 self._run(task)
         except Exception:
-            _log.exception("a task failed: %.200s", body)
+            _log.exception("a task failed: %.200s", tasks.for_log(body))
             self._services.metrics.count(Metric.TASKS_FAILED)
             return False
         return True
@@ -152,7 +152,7 @@ class Deliveries:
             self._services.exports.give_up(task.report_id, self._given_up)
             return
         # Symbols that came, say: nobody else would ask for it again.
-        _log.error("tried again later: %.200s", body)
+        _log.error("tried again later: %.200s", tasks.for_log(body))
         self._queue.send(body, delay_s=MAX_DELAY_S)
 
     def _give_up_report(self, report_id: int) -> None:

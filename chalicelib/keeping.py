@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from chalicelib import clock, keys
+from chalicelib.crash import Crash
 from chalicelib.landing import CLAIM, DOOR
 from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.records import App, Deleted, Landing, Sample, StoredReport
 from chalicelib.sampling import note_expiry, sample_of
 from chalicelib.storage.ports import Check, Item, Key, Operation, Put, Table
-
-if TYPE_CHECKING:
-    from chalicelib.commit import Crash
 
 
 class Keeping:

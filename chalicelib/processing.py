@@ -21,10 +21,11 @@ from chalicelib.belongings import delete_blobs, received_blobs_of
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
 from chalicelib.claims import claim, release
-from chalicelib.commit import Batch, Crash
+from chalicelib.commit import Batch
 from chalicelib.companions import Companions
 from chalicelib.correlation import correlated, take_up
 from chalicelib.counts import Counts
+from chalicelib.crash import Crash
 from chalicelib.errors import CrashbucketError, FormatError, TryAgain
 from chalicelib.ids import IdSource
 from chalicelib.metrics import Metric, Metrics, NoMetrics

@@ -19,7 +19,7 @@ from chalicelib.belongings import items_of
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
-from chalicelib.commit import described, titled
+from chalicelib.described import described, titled
 from chalicelib.errors import CrashbucketError, FormatError, NotFound, TryAgain
 from chalicelib.group_places import place_by_first
 from chalicelib.ids import sortable

@@ -15,7 +15,7 @@ from itertools import islice
 
 from chalicelib import keys
 from chalicelib.bootstrap import Services
-from chalicelib.commit import stored_report
+from chalicelib.described import stored_report
 from chalicelib.errors import NotFound
 from chalicelib.records import StoredReport
 from chalicelib.regrouping import Regrouping, Unreadable

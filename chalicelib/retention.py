@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 
-from chalicelib import clock, keys
+from chalicelib import clock, keys, payload
 from chalicelib.belongings import blobs_of, delete_blobs
 from chalicelib.bootstrap import Services
+from chalicelib.errors import FormatError
 from chalicelib.ids import first_of, sortable
 from chalicelib.metrics import Metric
 from chalicelib.records import App, DeadLetter, StoredReport
 from chalicelib.storage.ports import (
+    BlobNotFound,
     ConditionFailed,
     Conflict,
     Delete,
@@ -31,11 +34,10 @@ from chalicelib.storage.ports import (
     query_all,
 )
 from chalicelib.storage.schema import BY_APP
-from chalicelib.tasks import Expire, Settle, encode, settled_s
+from chalicelib.tasks import Expire, Settle, encode, settled_s, work_s
 
 _PART = 200  # reports between two looks at the clock
-_PART_OF_VISIBILITY = 0.25  # of a message's time is worked; the rest is left to another message
-_LETTERS = 1000  # of one shard in a run
+_LETTERS = 1000  # that go in a run, of one shard
 _LOST_AFTER = timedelta(hours=2)  # a part that nobody went on with in that time is begun anew
 
 
@@ -56,7 +58,7 @@ class Retention:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._table = services.table
-        self._work_s = services.settings.visibility_s * _PART_OF_VISIBILITY
+        self._work_s = work_s(services.settings.visibility_s)
         self._settled_s = settled_s(services.settings.visibility_s)
 
     # --- every hour ---
@@ -142,14 +144,20 @@ class Retention:
             return
         newest = SortRange(high=sortable(first_of(clock.from_stored(f"{max(days)}{_MIDNIGHT}"))))
         for partition in keys.deadletters():
-            letters = query_all(self._table, partition, sort=newest)
-            for letter in map(DeadLetter.from_item, islice(letters, _LETTERS)):
-                before = limits.of(letter.app_id)
-                if before is not None and letter.failed_at < before:
-                    self._forget_letter(letter)
+            letters = map(DeadLetter.from_item, query_all(self._table, partition, sort=newest))
+            doomed = (
+                letter for letter in letters if letter.failed_at < (limits.of(letter.app_id) or "")
+            )
+            for letter in islice(doomed, _LETTERS):
+                self._forget_letter(letter)
 
     def _forget_letter(self, letter: DeadLetter) -> None:
-        doomed = blobs_of(letter.report_id, letter.door, 0)
+        log_key: str | None = None
+        with suppress(BlobNotFound, FormatError):  # it says where a dump above the limit lies
+            log_key = payload.read_as_stored(
+                self._services.blobs, keys.raw_blob(letter.report_id)
+            ).log_key
+        doomed = blobs_of(letter.report_id, letter.door, 0, log_key)
         landed = [letter.landed_key] if letter.landed_key else []
         delete_blobs(self._services.blobs, [*landed, *doomed])
         self._table.write([

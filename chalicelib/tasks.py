@@ -7,6 +7,7 @@ nothing. Each is a JSON object `{"task": NAME, ...}`.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeAlias, Union
 
@@ -131,6 +132,8 @@ _NAMES: dict[str, type[Task]] = {
 }
 
 
+_IDENTIFIER = re.compile(r'("identifier":)"(?:[^"\\]|\\.)*"')
+
 BATCH = 25  # messages at a time: what one commit takes of known crashes
 MAX_DELAY_S = 900  # SQS's limit
 _PART_OF_VISIBILITY = 0.25
@@ -165,6 +168,11 @@ def encode(task: Task) -> str:
 def is_task(body: str) -> bool:
     """Whether a message is a task of ours rather than an event of the store."""
     return body.startswith('{"task":')
+
+
+def for_log(body: str) -> str:
+    """A task as a log may have it: without whom it is about."""
+    return _IDENTIFIER.sub(r'\1"..."', body)
 
 
 def decode(body: str) -> Task | None:

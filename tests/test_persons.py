@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import zlib
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,9 @@ from chalicelib import bootstrap, clock, keys, persons
 from chalicelib.bootstrap import Services
 from chalicelib.cli import commands
 from chalicelib.config import Settings
+from chalicelib.deliveries import Deliveries
 from chalicelib.payload import Attachment, Payload
-from chalicelib.persons import INDEXED, Wanted, Where
+from chalicelib.persons import INDEXED, WHERE, Wanted, Where
 from chalicelib.records import App
 from chalicelib.recount import recount_app
 from chalicelib.storage.embedded.store import open_store
@@ -144,13 +148,26 @@ def test_what_is_too_much_for_a_request_is_a_task(
     services: Services, app: App, time: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(persons, "_ERASED_AT_ONCE", 3)
-    monkeypatch.setattr(persons, "_PART_OF_VISIBILITY", 0.0)
+    monkeypatch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", 0)
     for _ in range(8):
         crash(services, app, **by(user=JO))
     erased = services.persons.erase(Wanted(app.app_id, JO))
     assert (erased.crashes, erased.is_done) == (3, False)
     let_pass(services, time)
     assert found(services, app) == []
+
+
+def test_a_task_that_fails_is_logged_without_whom_it_is_about(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(persons.Persons, "find", lambda *_: 1 / 0)
+    identifier = 'j"o\\@example.com'
+    services.persons.erase_later(Wanted(app.app_id, identifier))
+    message = services.queue.receive()[0]
+    Deliveries(services).process([message], lambda _: None, tasks_until=0.0)
+    Deliveries(services).give_up(message.body)
+    assert caplog.text.count("erase_person") == 2
+    assert "example.com" not in caplog.text
 
 
 @pytest.mark.parametrize("where", ["install_id", "text"])
@@ -187,6 +204,86 @@ def test_a_dead_letter_of_the_person_goes_too(services: Services, app: App) -> N
     services.persons.erase(wanted)
     assert [letter.report_id for letter in services.crashes.dead_letters()] == [other]
     assert services.blobs.size(keys.raw_blob(mine)) is None
+
+
+@pytest.mark.parametrize("door", ["hockeyapp", "partycrasher"])
+def test_a_dead_letter_that_names_the_person_in_what_could_not_be_read_goes_too(
+    services: Services, app: App, door: str
+) -> None:
+    mine = crash(services, app, log=b'{"user": "jo@example.com"', door=door)
+    crash(services, app, log=b'{"user": "not.jo@example.com"', door=door)
+    crash(services, app, log=b'{"user": "jo@example.community"', door=door)
+    wanted = Wanted(app.app_id, JO)
+    assert [letter.report_id for letter in services.persons.dead_letters(wanted)] == [mine]
+
+
+@pytest.mark.parametrize("identifier", [" jo ", "J\u00f6 #1|a/b%20?&=+", "\U0001f600" * 200, "0"])
+def test_an_identifier_is_compared_as_it_was_sent(
+    services: Services, app: App, time: Clock, identifier: str
+) -> None:
+    mine = crash(services, app, **by(user=identifier))
+    other = crash(services, app, **by(user=identifier + "x"))
+    token = services.accounts.create_token("admin", app_id=app.app_id)
+    path = f"/api/2/apps/{app.app_id}/persons?identifier={quote(identifier, safe='')}"
+    assert [entry["crash"]["id"] for entry in get(path, token).json["crashes"]] == [mine]
+    assert delete(path, token).json["erased"] == 1
+    let_pass(services, time)
+    assert [r.report_id for r in services.crashes.of_app(app.app_id)] == [other]
+
+
+def test_no_store_holds_the_person_any_more(
+    services: Services, app: App, time: Clock, tmp_path: Path
+) -> None:
+    """Whichever way it came in, whatever was made of it."""
+    services.policies.change(app.app_id, {"stored_per_minute": 1})
+    png = (Attachment("attachment0", f"{JO}.png", "image/png", 14, JO.encode()),)
+    whole: dict[str, Any] = {
+        **by(user=JO, contact=JO, install_id=JO),
+        "description": f"I am {JO}".encode(),
+        "attachments": png,
+        "annotations": {"email": JO},
+    }
+    exported = crash(services, app, **whole)
+    services.exports.start(services.crashes.report(exported))
+    crash(services, app, **whole)
+    crash(services, app, **whole)  # counted only
+    dump = crash(services, app, log=DUMP, door="breakpad", **whole)
+    services.feedback.add(dump, f"{JO} again", "it broke")
+    crash(services, app, log=b"MDMPnothing", door="breakpad", **whole)
+    posted = json.dumps({"database_id": "d", "user": JO, "stacktrace": [{"function": "f"}]})
+    crash(services, app, log=posted.encode(), door="partycrasher", fields={"database_id": "d"})
+    waiting = Payload(app.app_id, "hockeyapp", clock.now(), android_log("new"), **by(user=JO))  # type: ignore[arg-type]
+    services.intake.receive(waiting)
+    Worker(services).drain()
+    assert held(tmp_path, JO)
+    services.persons.erase(Wanted(app.app_id, JO, frozenset(WHERE)))
+    let_pass(services, time)
+    assert held(tmp_path, JO) == []
+    assert recount_app(services, app.app_id).differences == ()
+
+
+def held(folder: Path, identifier: str) -> list[str]:
+    """Where the identifier stands in any row or file below the folder."""
+    found: list[str] = []
+    for path in filter(Path.is_file, folder.rglob("*")):
+        if not path.read_bytes().startswith(b"SQLite format 3"):
+            if "-wal" not in path.name and identifier.encode() in path.read_bytes():
+                found.append(path.name)
+            continue
+        with closing(sqlite3.connect(path)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for (table,) in tables.fetchall():
+                rows = connection.execute(f"SELECT * FROM {table}")
+                found += [f"{table} {row}" for row in rows if identifier in _readable(row)]
+    return found
+
+
+def _readable(row: tuple[object, ...]) -> str:
+    parts = [value if isinstance(value, bytes) else str(value).encode() for value in row]
+    for part in list(parts):
+        with suppress(zlib.error):
+            parts.append(zlib.decompress(part))
+    return b" ".join(parts).decode("utf-8", "replace")
 
 
 # --- over HTTP ---

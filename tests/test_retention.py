@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -14,7 +16,7 @@ from chalicelib import bootstrap, clock, keys, schedule
 from chalicelib.config import Settings
 from chalicelib.ids import first_of
 from chalicelib.left_groups import left_groups
-from chalicelib.payload import PARTYCRASHER, Attachment, Payload
+from chalicelib.payload import PARTYCRASHER, Attachment, Payload, encode
 from chalicelib.queries.paging import Paging
 from chalicelib.records import DeadLetter
 from chalicelib.recount import recount_app
@@ -209,7 +211,8 @@ def test_a_backlog_is_worked_off_part_by_part(
     ids = [world.crash(60) for _ in range(30)]
     world.keep(28)
     monkeypatch.setattr(retention, "_PART", 4)
-    monkeypatch.setattr(retention, "_PART_OF_VISIBILITY", 0.0)  # one look at the clock, and out
+    monkeypatch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", 0)  # one look at the clock
+    world.worker = Worker(world.services)
     Retention(world.services).look()
     parts = []
     while world.there():
@@ -222,6 +225,22 @@ def test_a_backlog_is_worked_off_part_by_part(
     assert max(parts) <= 4
     world.let_pass()
     assert world.agrees() == 0
+
+
+def test_a_part_ends_before_a_function_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the visibility timeout is, which is six times what a function has."""
+    from chalicelib import retention
+
+    for _ in range(20):
+        world.crash(60)
+    monkeypatch.setattr(retention, "_PART", 2)
+    ticks = itertools.count(step=8)  # seconds between two looks at the clock
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    on_aws = bootstrap.build(
+        Settings(visibility_s=360), world.store.table, world.store.blobs, world.store.queue
+    )
+    Retention(on_aws).run(Expire(world.app.app_id, "2026-10-24"))
+    assert len(world.there()) == 16
 
 
 def test_dead_letters_go_after_the_same_time(world: World) -> None:
@@ -238,6 +257,39 @@ def test_dead_letters_go_after_the_same_time(world: World) -> None:
     assert letters == {young, of_nobody}  # whose it was nobody knows: the settings keep those
     left = {keys.raw_blob(report_id) for report_id in letters}
     assert set(world.store.blobs.keys("raw/")) == left
+
+
+def test_letters_that_are_kept_do_not_keep_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.retention._LETTERS", 1)
+    first = first_of(NOON - timedelta(days=60))
+    shards = keys.DEADLETTER_SHARDS
+    for number in range(2 * shards):
+        report_id = first + number
+        app_id = None if number < shards else world.app.app_id  # those of nobody are older
+        failed_at = clock.to_stored(NOON - timedelta(days=60))
+        letter = DeadLetter(report_id, "unreadable", failed_at, app_id, "hockeyapp")
+        world.services.table.write([Put(letter.item())])
+    world.keep(28)
+    world.let_pass()
+    letters = {letter.report_id for letter in world.services.crashes.dead_letters()}
+    assert letters == {first + number for number in range(shards)}
+
+
+def test_a_dump_above_the_limit_goes_with_its_letter(world: World) -> None:
+    landed = keys.landing_blob(world.app.app_id, "large.dmp")
+    world.services.blobs.put(landed, DUMP)
+    assert world.services.queue.receive()
+    moment = NOON - timedelta(days=60)
+    report_id = first_of(moment)
+    sent = Payload(world.app.app_id, "upload", moment, b"", log_key=landed)
+    world.services.blobs.put(keys.raw_blob(report_id), encode(sent))
+    letter = DeadLetter(report_id, "too large", clock.to_stored(moment), world.app.app_id, "upload")
+    world.services.table.write([Put(letter.item())])
+    world.keep(28)
+    Retention(world.services).look()
+    assert list(world.services.blobs.keys("")) == []
 
 
 def test_the_hours_job_looks_for_what_is_old(world: World) -> None:

@@ -13,8 +13,9 @@ from enum import Enum
 from chalicelib.alerts.spikes import Verdict
 
 CALM_PERCENT = 150  # of the expected: below it a minute is calm
+CALM_SCORE = 2.0  # deviations: below it, more than that is chance
 CALM_MINUTES = 30
-COOL_DOWN_MINUTES = 6 * 60
+COOL_DOWN_MINUTES = 3 * 60
 _HIGHER_PERCENT = 150  # of the last spike's height: what opens it again while it cools down
 
 
@@ -60,13 +61,19 @@ def step(watch: Watch, verdict: Verdict, now: int) -> tuple[Watch, Event | None]
     if watch.opened is None:
         return _while_closed(watch, verdict, percent, now)
     watch = replace(watch, peak_percent=max(watch.peak_percent, percent))
-    if percent >= CALM_PERCENT and verdict.observed:
+    if not _is_calm(verdict, percent):
         return replace(watch, calm_since=None), None
     if watch.calm_since is None:
         return replace(watch, calm_since=now), None
     if now - watch.calm_since < CALM_MINUTES:
         return watch, None
     return replace(watch, opened=None, calm_since=None, closed=now), Event.CLOSED
+
+
+def _is_calm(verdict: Verdict, percent: int) -> bool:
+    if verdict.is_spike:
+        return False
+    return percent < CALM_PERCENT or verdict.score < CALM_SCORE
 
 
 def percent_of_expected(verdict: Verdict) -> int:

@@ -185,7 +185,7 @@ API = Function(
                 *(keys.RAW, keys.DOWNLOADS, keys.LANDING_PREFIX),
                 *(keys.SYMBOLS, keys.SYMBOL_UPLOADS),
             ),
-            delete=(*_REPORT_BLOBS, keys.SYMBOLS, keys.SYMBOL_UPLOADS),
+            delete=(*_REPORT_BLOBS, keys.LANDING_PREFIX, keys.SYMBOLS, keys.SYMBOL_UPLOADS),
         ),
         *permissions.send_to(INTAKE, NOTIFICATIONS),
         *permissions.look_at(INTAKE),
@@ -252,7 +252,12 @@ SWEEP = Function(
     timeout_s=900,
     statements=(
         *permissions.use_table(),
-        *permissions.use_blobs(read=(keys.EXPORTS,), delete=(keys.EXPORTS,)),
+        *permissions.use_blobs(
+            read=(keys.RAW, keys.EXPORTS),
+            # Of dead letters that are too old; the reports are taken away by tasks.
+            delete=(keys.RAW, keys.KEPT, keys.DOWNLOADS, keys.LANDING_PREFIX, keys.EXPORTS),
+        ),
+        *permissions.send_to(INTAKE),
     ),
 )
 

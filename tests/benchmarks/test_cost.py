@@ -102,6 +102,15 @@ def test_a_storm_with_new_stacks_leaves_every_key_of_bucketing_below_its_limit(
     assert 0 < storm.engine_writes_per_s < spike.LIMIT_PER_S, storm.busiest_engine_key
 
 
+def test_a_storm_of_many_causes_leaves_every_key_of_an_index_below_its_limit(
+    tmp_path: Path,
+) -> None:
+    tenant = storehouse.make_tenant(tmp_path)
+    cost.prime(tmp_path, tenant.app_id)
+    storm = spike.simulate(tmp_path, tenant.app_id, seconds=3, one_cause=False, scale=5)
+    assert 0 < storm.index_units_per_s < spike.LIMIT_PER_S, storm.busiest_index_key
+
+
 def test_a_known_cause_keeps_its_stack_and_a_new_one_is_new() -> None:
     known: dict[corpus.Cause, str | None] = {}
     new: set[str | None] = set()

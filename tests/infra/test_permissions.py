@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -21,7 +23,8 @@ from chalicelib.config import Settings
 from chalicelib.deletion import Deletion
 from chalicelib.downloads import MAX_INLINE_BYTES
 from chalicelib.handlers import events
-from chalicelib.payload import Payload
+from chalicelib.landing import DOOR
+from chalicelib.payload import Attachment, Payload
 from chalicelib.records import App
 from chalicelib.storage.aws.secret import secret as secret_on_aws
 from chalicelib.storage.aws.sns import SnsTopic
@@ -148,6 +151,9 @@ def worked(stack: Stack) -> Stack:
     _the_queue_gives_up(stack, app)
     _people_are_told(stack, app, token)
     _time_passes(stack, app)
+    _crashes_come_above_the_quota(stack, app, token)
+    _a_persons_data_goes(stack, app, token)
+    _reports_and_dead_letters_become_too_old(stack, app)
     return stack
 
 
@@ -318,6 +324,88 @@ def _time_passes(stack: Stack, app: App) -> None:
         events.detect(_TICK, Context())
     with stack.watch(SWEEP):
         events.sweep(_TICK, Context())
+
+
+def _crashes_come_above_the_quota(stack: Stack, app: App, token: str) -> None:
+    """Their payloads go, and so does the dump of one that came straight to the store."""
+    policy = f"/api/2/apps/{app.app_id}/policy"
+    quota = {"stored_per_minute": 1, "refused_above_per_minute": 1000}
+    assert stack.ask("PUT", policy, token, json.dumps(quota).encode()).status == 200
+    dump = crashes.build("often").dump
+    for number in range(4):
+        stack.store.blobs.put(keys.landing_blob(app.app_id, f"{number}.dmp"), dump)
+        with stack.watch(API):
+            posted = post_form(
+                f"/api/2/apps/{app.app_id}/crashes/upload", {"log": android_log("often")}
+            )
+        assert posted.status == 201
+        stack.process()
+    assert stack.ask("PUT", policy, token, b'{"stored_per_minute": null}').status == 200
+
+
+def _a_persons_data_goes(stack: Stack, app: App, token: str) -> None:
+    crash = _Crash(stack, app)
+    crash("breakpad", crashes.build("hers").dump, {"user": "jo"})
+    crash("breakpad", b"MDMPnothing", {"user": "jo"})
+    large = crash.too_large({"user": "jo"})
+    stack.process()
+    path = f"/api/2/apps/{app.app_id}/persons?identifier=jo"
+    shown = stack.ask("GET", path, token).json
+    assert (len(shown["crashes"]), len(shown["dead_letters"])) == (1, 2)
+    assert stack.ask("DELETE", path, token).json["erased"] == 3
+    assert stack.services.blobs.size(large) is None
+    crash("breakpad", crashes.build("his").dump, {"install_id": "jo"})
+    stack.process()
+    assert stack.ask("DELETE", f"{path}&in=install_id", token).status == 202
+    stack.process()
+    assert not stack.ask("GET", f"{path}&in=install_id", token).json["crashes"]
+
+
+def _reports_and_dead_letters_become_too_old(stack: Stack, app: App) -> None:
+    services = stack.services
+    crash = _Crash(stack, app)
+    crash("breakpad", crashes.build("old").dump, {})
+    crash("breakpad", b"MDMPnothing", {})
+    crash.too_large({})
+    stack.process()
+    given_up = keys.landing_blob(app.app_id, "long-ago.dmp")
+    services.blobs.put(given_up, b"MDMP")
+    services.queue.ack(services.queue.receive())
+    with stack.watch(BURY):
+        events.bury(sqs(object_created("bucket", given_up, 1)), Context())
+    services.policies.change(app.app_id, {"retention_days": 30})
+    later = clock.now() + timedelta(days=60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", lambda: later)
+        with stack.watch(SWEEP):
+            events.sweep(_TICK, Context())
+        stack.process()
+    assert not list(services.crashes.of_app(app.app_id))
+    assert not [e for e in services.crashes.dead_letters() if e.app_id == app.app_id]
+    assert not list(services.blobs.keys(keys.landing_prefix(app.app_id)))
+
+
+@dataclass
+class _Crash:
+    """Payloads that are taken in."""
+
+    stack: Stack
+    app: App
+
+    def __call__(self, door: str, log: bytes, fields: dict[str, str]) -> int:
+        png = (Attachment("a", "a.png", "image/png", 3, b"png"),)
+        sent = Payload(self.app.app_id, door, clock.now(), log, fields=fields, attachments=png)
+        return self.stack.services.intake.receive(sent)
+
+    def too_large(self, fields: dict[str, str]) -> str:
+        """A dump that stays where it landed, as those above the limit do; where that is."""
+        self.stack.process()  # so that there is one event alone
+        key = keys.landing_blob(self.app.app_id, "too-large.dmp")
+        self.stack.store.blobs.put(key, b"MDMP")
+        self.stack.services.queue.ack(self.stack.services.queue.receive())
+        sent = Payload(self.app.app_id, DOOR, clock.now(), b"", fields=fields, log_key=key)
+        self.stack.services.intake.receive(sent)
+        return key
 
 
 _TICK = {
