@@ -140,7 +140,7 @@ class Processor:
                 continue
             take_up(received.correlation_id)
             try:
-                crashes.append(self._read(report_id, received))
+                crashes.append(self.read(report_id, received))
             except TryAgain:  # the store's fault: the event comes again
                 raise
             except Exception as error:  # a report that breaks the reader stops nothing
@@ -189,11 +189,12 @@ class Processor:
         """The crash as its payload reads now. Raises `BlobNotFound`, `FormatError`, and whatever
         breaks its reader."""
         key = keys.raw_blob(report_id)
-        return self._read(
+        return self.read(
             report_id, payload.read(self._blobs, key, max_log_bytes=self._max_dump_bytes)
         )
 
-    def _read(self, report_id: int, received: Payload) -> Crash:
+    def read(self, report_id: int, received: Payload) -> Crash:
+        """The crash in a payload. Raises `FormatError`, and whatever breaks its reader."""
         app = self._app_of(received.app_id)
         if app is None:
             raise FormatError(f"app {received.app_id} does not exist any more")
