@@ -10,7 +10,7 @@ from typing import cast
 
 from chalicelib import clock, keys
 from chalicelib.bucketing.engine import Bucketing
-from chalicelib.commit import Crash
+from chalicelib.crash import Crash
 from chalicelib.counts import Counts
 from chalicelib.deltas import row_of
 from chalicelib.queries.groups import GroupQueries
