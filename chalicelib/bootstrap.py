@@ -40,6 +40,7 @@ from chalicelib.projects import Projects
 from chalicelib.queries.all_crashes import AllCrashes
 from chalicelib.queries.buckets import BucketQueries
 from chalicelib.queries.crashes import CrashQueries
+from chalicelib.queries.fixes import Fixes
 from chalicelib.queries.groups import GroupQueries
 from chalicelib.queries.histograms import HistogramQueries
 from chalicelib.queries.missing_symbols import MissingSymbolsQueries
@@ -93,6 +94,7 @@ class Services:
     bucketing: Bucketing
     counts: Counts
     groups: GroupQueries
+    fixes: Fixes
     histograms: HistogramQueries
     triage: Triage
     crashes: CrashQueries
@@ -212,6 +214,7 @@ def build(
         bucketing=bucketing,
         counts=counts,
         groups=groups,
+        fixes=Fixes(table, bucketing, groups, counts),
         histograms=HistogramQueries(table, counts),
         triage=Triage(table, counts, ids),
         crashes=crashes,

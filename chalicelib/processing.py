@@ -109,22 +109,34 @@ class Processor:
         self._unfolded: dict[str, int] = {}
         self._stored_per_minute = stored_per_minute
         self._minutes = MinuteTotals(table, "stored")
+        # Some doors have a report processed before they answer; its event comes all the same. Where
+        # the last batch had such ones, looking first is cheaper than reading their payloads.
+        self._may_be_stored = False
 
-    def process(self, report_ids: Iterable[int]) -> Outcome:
+    def process(
+        self, report_ids: Iterable[int], at_hand: Mapping[int, Payload] | None = None
+    ) -> Outcome:
+        """Process the payloads under these ids; those `at_hand` need not be fetched."""
         begun = time.perf_counter()
         with correlated():
-            outcome = self._process(report_ids)
+            outcome = self._process(report_ids, at_hand or {})
         if outcome != _NOTHING:
             self._metrics.observe(Metric.PROCESSING_MS, (time.perf_counter() - begun) * 1000)
         return outcome
 
-    def _process(self, report_ids: Iterable[int]) -> Outcome:
+    def _process(self, report_ids: Iterable[int], at_hand: Mapping[int, Payload]) -> Outcome:
         crashes: list[Crash] = []
         dead: list[int] = []
         gone: list[int] = []
-        for report_id in dict.fromkeys(report_ids):
+        wanted = dict.fromkeys(report_ids)
+        is_announced = not at_hand  # by an event, else by the door that has just put it
+        may_be_stored = is_announced and self._may_be_stored
+        stored_before = self._stored_among(wanted) if may_be_stored else ()
+        for report_id in wanted:
+            if report_id in stored_before:
+                continue
             try:
-                received = payload.read(
+                received = at_hand.get(report_id) or payload.read(
                     self._blobs, keys.raw_blob(report_id), max_log_bytes=self._max_dump_bytes
                 )
             except BlobNotFound as error:
@@ -141,7 +153,7 @@ class Processor:
                 continue
             take_up(received.correlation_id)
             try:
-                crashes.append(self._read(report_id, received))
+                crashes.append(self.read(report_id, received))
             except TryAgain:  # the store's fault: the event comes again
                 raise
             except Exception as error:  # a report that breaks the reader stops nothing
@@ -153,7 +165,10 @@ class Processor:
         take_up(crashes[0].received.correlation_id if len(crashes) == 1 else "")
         outcome = self._commit(crashes)
         self.fold(at_least=_FOLD_AT)
-        return replace(outcome, dead=tuple(dead), gone=tuple(gone))
+        already_stored = (*stored_before, *outcome.already_stored)
+        if is_announced and wanted:
+            self._may_be_stored = bool(already_stored)
+        return replace(outcome, already_stored=already_stored, dead=tuple(dead), gone=tuple(gone))
 
     def fold(self, at_least: int = 1) -> None:
         """Fold the counts of every app of which this worker wrote that many deltas."""
@@ -190,11 +205,12 @@ class Processor:
         """The crash as its payload reads now. Raises `BlobNotFound`, `FormatError`, and whatever
         breaks its reader."""
         key = keys.raw_blob(report_id)
-        return self._read(
+        return self.read(
             report_id, payload.read(self._blobs, key, max_log_bytes=self._max_dump_bytes)
         )
 
-    def _read(self, report_id: int, received: Payload) -> Crash:
+    def read(self, report_id: int, received: Payload) -> Crash:
+        """The crash in a payload. Raises `FormatError`, and whatever breaks its reader."""
         app = self._app_of(received.app_id)
         if app is None:
             raise FormatError(f"app {received.app_id} does not exist any more")
@@ -203,6 +219,12 @@ class Processor:
         if received.door in MINIDUMP_DOORS:  # a batch of crashes must not hold all their dumps
             received = replace(received, log=b"")
         return Crash(report_id, received, companions, report, app, normalise(report))
+
+    def _stored_among(self, report_ids: Iterable[int]) -> tuple[int, ...]:
+        """Those that are stored; not those that are deleted, of which something may be left."""
+        wanted = {keys.report(report_id): report_id for report_id in report_ids}
+        found = get_all(self._table, wanted)
+        return tuple(wanted[key] for key, item in found.items() if Deleted.at(item) is None)
 
     def _as_stored(self, report_id: int) -> Payload | None:
         """The payload without its log, where only that cannot be read."""

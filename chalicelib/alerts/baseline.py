@@ -62,14 +62,13 @@ class Baseline:
     """What is expected of `hour` (hours since the epoch); good until that hour ends.
 
     `rates` are crashes per hour in the hour before it, in it and in the one
-    after it, as known at the minute `known`. `learnt` says how many crashes the
+    after it. `learnt` says how many crashes the
     present level was learnt from, `spread` how counts scatter around what is
     expected of them. `burst` more may come at once at this hour, as they often
     did. A score of `limit` is out of the ordinary.
     """
 
     hour: int
-    known: int
     rates: tuple[float, float, float]
     learnt: float
     spread: Spread
@@ -97,7 +96,6 @@ def of_app(past: Hourly, hour: int) -> AppBaseline:
     track = _followed(past.counts, [u + b for u, b in zip(usual, bursts, strict=True)])
     return AppBaseline(
         hour,
-        hour * 60,
         _rates([track.level * value for value in [usual[0], usual[0], *usual][-5:]]),
         track.learnt,
         dispersion.measured(track.expected, past.counts, _prior(n), track.odd),
@@ -118,7 +116,6 @@ def of_version(app: AppBaseline, past: Hourly) -> Baseline:
     before, within, after = app.rates
     return Baseline(
         app.hour,
-        app.known,
         (before * share, within * share, after * share),
         track.learnt,
         # It wanders with the app, and its share of the app wanders.
@@ -150,7 +147,6 @@ def of_group(app: AppBaseline, past: Daily, minutes: Sequence[int], now: int) ->
     before, within, after = app.rates
     return Baseline(
         app.hour,
-        now - MINUTES + 1,
         (before * share, within * share, after * share),
         min(_GROUP_LEARNT, sum(own)),
         dispersion.widened(app.spread, _GROUP_SPREAD),

@@ -23,6 +23,8 @@ _SHORT = 0.3  # of them: what is less is an outage
 # A rate that wanders by as much as this stays there for hours, while Poisson's noise is another
 # one every few minutes: over a month it has fewer occasions to go too far.
 _WANDERING = 0.75
+_OLDER, _OLDER_CRASHES = 0.7, 10  # of an hour's crashes, and some: what older hours are worth
+_LEAST, _MOST = 0.75, 1.5  # of what older hours let expect: more than that is news
 _USUAL = 30  # the window that is told where none is spiking
 
 
@@ -120,12 +122,13 @@ def _expected(
     minute = now % 60 + 1 - window / 2
     expected = _between(baseline.rates, minute) * window / 60
     learnt = baseline.learnt
-    since = min(MINUTES - window, now + 1 - window - baseline.known)  # minutes not yet in it
-    if since > 0:
-        came = sum(minutes[-window - since : -window])
-        awaited = _between(baseline.rates, minute - (window + since) / 2) * since / 60
-        factor = (learnt + 1 + min(came, 2 * awaited)) / (learnt + 1 + awaited)
-        expected *= min(1.5, max(0.75, factor))
+    before = MINUTES - window
+    if before > 0:
+        came = sum(minutes[:before])
+        awaited = _between(baseline.rates, minute - MINUTES / 2) * before / 60
+        weight = 1 + min(learnt, _OLDER * awaited + _OLDER_CRASHES)
+        factor = (weight + min(came, 2 * awaited)) / (weight + awaited)
+        expected *= min(_MOST, max(_LEAST, factor))
         learnt += came
     relative = math.hypot(_WANDERING * baseline.spread.relative, 1 / math.sqrt(learnt + 1))
     dispersed = _dispersed(minutes[: -max(window, _SHORT_WINDOW)], baseline)
