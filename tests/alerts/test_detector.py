@@ -247,8 +247,8 @@ def test_many_new_groups_are_told_of_in_one_line(traffic: Traffic) -> None:
         if number % 4 == 0:
             traffic.pass_minute()
     traffic.pass_minutes(2)
-    told = traffic.new_alerts()
-    assert [alert.kind for alert in told] == [AlertKind.NEW_GROUP] * (ONE_BY_ONE + 1)
+    told = [alert for alert in traffic.new_alerts() if alert.kind is AlertKind.NEW_GROUP]
+    assert len(told) == ONE_BY_ONE + 1
     assert [alert.subject for alert in told].count("app") == 1
 
 
