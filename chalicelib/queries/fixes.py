@@ -10,8 +10,8 @@ from typing import cast
 
 from chalicelib import clock, keys
 from chalicelib.bucketing.engine import Bucketing
-from chalicelib.commit import Crash
 from chalicelib.counts import Counts
+from chalicelib.crash import Crash
 from chalicelib.deltas import row_of
 from chalicelib.queries.groups import GroupQueries
 from chalicelib.records import RESOLVED, Version
