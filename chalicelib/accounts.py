@@ -105,7 +105,7 @@ class Accounts:
         """Take no crashes of the app before that time (as stored); other processes know it when
         they read the app again, some seconds later."""
         app = self.find_app(app_id)
-        if app is not None and (app.refused_until or "") < until:
+        if app is not None and app.refused_until != until:
             self._apps.put(app_id, replace(app, refused_until=until))
             change = Update(keys.app(app_id), set={"refused_until": until}, must_exist=True)
             with suppress(ConditionFailed):  # erased just now

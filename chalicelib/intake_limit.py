@@ -45,10 +45,12 @@ class IntakeLimit:
             return
         now = clock.now()
         minute = minute_of(clock.to_stored(now))
+        end = _end_of(now)
         is_full = self._minutes.known(app_id, minute) >= limit
-        if is_full or (app.refused_until or "") > clock.to_stored(now):
+        # Of this minute, not of one that a clock which goes wrong believed in.
+        if is_full or app.refused_until == clock.to_stored(end):
             self._metrics.count(Metric.REFUSED, app_id=app_id)
-            left = _end_of(now) - now
+            left = end - now
             raise TooManyCrashes(limit, max(1, math.ceil(left.total_seconds())))
 
     def count(self, app_id: str) -> None:

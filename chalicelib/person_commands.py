@@ -44,6 +44,7 @@ def register(
     ) -> None:
         """Everything that is kept of a person."""
         from chalicelib import hockeyapp_json  # noqa: PLC0415 - slows --help
+        from chalicelib.persons import wanted_of  # noqa: PLC0415
 
         services = open_services(data)
         found = list(_found(services, identifier, app_id, where))
@@ -55,11 +56,10 @@ def register(
             }
             for report in found
         ]
-        letters = [
-            letter.report_id
-            for wanted in _wanted(services, identifier, app_id, where)
-            for letter in services.persons.dead_letters(wanted)
-        ]
+        of_all = wanted_of(
+            services.accounts.app(app_id).app_id if app_id else "", identifier, where
+        )
+        letters = [letter.report_id for letter in services.persons.dead_letters(of_all)]
         account = services.users.find(identifier) if app_id is None else None
         whole: dict[str, Any] = {
             "crashes": told,

@@ -135,9 +135,11 @@ class Persons:
         return Slice(tuple(matching), None)
 
     def dead_letters(self, wanted: Wanted) -> list[DeadLetter]:
-        """Those of the app whose payload names the person; looks at each, as they are few."""
-        letters = (e for e in self._crashes.dead_letters() if e.app_id == wanted.app_id)
-        return [letter for letter in letters if self._names(letter, wanted)]
+        """Those of the app, or of all if none is named, whose payload names the person; looks at
+        each, as they are few."""
+        letters = self._crashes.dead_letters()
+        of_app = (e for e in letters if not wanted.app_id or e.app_id == wanted.app_id)
+        return [letter for letter in of_app if self._names(letter, wanted)]
 
     def _indexed(self, wanted: Wanted, after: str | None) -> Iterator[StoredReport]:
         """In the order of their places, from the newest; each once."""

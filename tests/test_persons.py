@@ -21,6 +21,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.cli import commands
 from chalicelib.config import Settings
 from chalicelib.deliveries import Deliveries
+from chalicelib.handlers import persons as doors
 from chalicelib.payload import Attachment, Payload
 from chalicelib.persons import INDEXED, WHERE, Wanted, Where
 from chalicelib.records import App
@@ -313,16 +314,19 @@ def test_over_http_a_person_is_shown_and_erased(services: Services, app: App, ti
 
 
 def test_over_http_all_apps_are_for_who_may_see_all(
-    services: Services, app: App, time: Clock
+    services: Services, app: App, time: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = services.accounts.create_app("Other")
     ids = {crash(services, one, **by(user=JO)) for one in (app, other, app)}
+    letters = [crash(services, app, log=b"MDMPnothing", door="breakpad", **by(user=JO))]
     services.users.create(JO, "correct horse", app_ids=None, scope="read")
     path = f"/api/2/persons?identifier={quote(JO.upper().lower())}"
     of_one = services.accounts.create_token("admin", app_id=app.app_id)
     assert get(path, of_one).status == 403
     token = services.accounts.create_token("admin")
     shown, after = set(), ""
+    assert get(path, token).json["dead_letters"] == letters
+    monkeypatch.setattr(doors, "_LOOKING_S", 0.0)  # an app a page
     for _ in range(10):
         page = get(f"{path}&per_page=1{after}", token).json
         shown |= {entry["crash"]["id"] for entry in page["crashes"]}
@@ -335,7 +339,7 @@ def test_over_http_all_apps_are_for_who_may_see_all(
     assert (told.status, told.json) == (202, {"apps": 2, "account": True, "status": "queued"})
     let_pass(services, time)
     left = get(path, token).json
-    assert (left["crashes"], left["account"]) == ([], None)
+    assert (left["crashes"], left["dead_letters"], left["account"]) == ([], [], None)
 
 
 @pytest.mark.parametrize(

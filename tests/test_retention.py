@@ -227,20 +227,35 @@ def test_a_backlog_is_worked_off_part_by_part(
     assert world.agrees() == 0
 
 
+@pytest.mark.parametrize(("days", "left"), [(0, 2), (50, 1)])
+def test_who_thinks_better_of_it_keeps_what_is_left(world: World, days: int, left: int) -> None:
+    world.crash(40)
+    world.crash(60)
+    world.keep(1)
+    Retention(world.services).look()
+    world.keep(days)
+    world.worker.drain()
+    assert len(world.there()) == left
+    world.keep(1)
+    world.let_pass()  # and it can be begun again at once
+    assert world.there() == []
+
+
 def test_a_part_ends_before_a_function_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the visibility timeout is, which is six times what a function has."""
     from chalicelib import retention
 
     for _ in range(20):
         world.crash(60)
+    world.keep(28)
     monkeypatch.setattr(retention, "_PART", 2)
-    ticks = itertools.count(step=8)  # seconds between two looks at the clock
+    ticks = itertools.count(step=2)  # seconds between two looks at the clock
     monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     on_aws = bootstrap.build(
         Settings(visibility_s=360), world.store.table, world.store.blobs, world.store.queue
     )
     Retention(on_aws).run(Expire(world.app.app_id, "2026-10-24"))
-    assert len(world.there()) == 16
+    assert len(world.there()) == 14
 
 
 def test_dead_letters_go_after_the_same_time(world: World) -> None:

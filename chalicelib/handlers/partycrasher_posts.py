@@ -143,13 +143,16 @@ def _receive(inside: Services, posts: Mapping[str, Posted]) -> dict[str, int]:
     """Make each durable, several at a time as each waits for the store; their ids."""
     projects = dict.fromkeys(post.project for post in posts.values())
     app_ids = {name: inside.projects.open(name).app_id for name in projects}
+    for app_id in app_ids.values():  # all are taken or none
+        inside.intake.require_open(app_id)
 
     def receive(post: Posted) -> int:
         fields = {"database_id": post.database_id}
         if post.force_bucket is not None:
             fields["force_bucket"] = post.force_bucket
         app_id, now = app_ids[post.project], clock.now()
-        return inside.intake.receive(Payload(app_id, PARTYCRASHER, now, post.raw, fields=fields))
+        sent = Payload(app_id, PARTYCRASHER, now, post.raw, fields=fields)
+        return inside.intake.receive(sent, admitted=True)
 
     if len(posts) == 1:
         return {name: receive(post) for name, post in posts.items()}

@@ -57,6 +57,7 @@ _PAGE = (
 )
 _NEXT = described(TEXT_OR_NULL, "What the next page is asked for with; null on the last. A page "
                   "may be short, or empty, though more follow")  # fmt: skip
+_LETTERS = described(array(ID), "Crashes that could not be read; on the first page")
 
 DOOR = Door(
     "Persons",
@@ -115,12 +116,13 @@ DOOR = Door(
         ),
         "KeptOfPerson": record(
             crashes=array(ref("KeptOfCrash")),
-            dead_letters=described(array(ID), "Crashes that could not be read; on the first page"),
+            dead_letters=_LETTERS,
             after=_NEXT,
             status=const("success"),
         ),
         "KeptOfPersonEverywhere": record(
             crashes=array(ref("KeptOfCrash")),
+            dead_letters=_LETTERS,
             account=nullable(record(email=TEXT, scope=TEXT)),
             after=_NEXT,
             status=const("success"),

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from chalicelib import bootstrap, clock, keys
+from chalicelib.alerts import lately
 from chalicelib.alerts.book import AlertBook
 from chalicelib.alerts.detector import Detector
 from chalicelib.alerts.group_watch import ONE_BY_ONE
@@ -357,6 +358,22 @@ def test_a_look_at_an_app_costs_the_same_whatever_it_has_stored(tmp_path: Path) 
             spent.append(traffic.table.snapshot().read_units)
     months_of_a_group = 5  # one more a minute: its days lie in two items
     assert spent[1] <= spent[0] + months_of_a_group
+
+
+def test_made_up_stacks_take_a_bounded_memory_and_the_app_is_judged_all_the_same(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lately, "_MAX_OF_APP", 3)
+    fresh = another_process(traffic)
+    made = [traffic.founded_by(letter * 9, "1")[0] for letter in "abcdef"]
+    for _ in range(15):
+        traffic.pass_minute(*((group, 3) for group in made), look=False)
+        fresh.tick()
+    assert "app" in traffic.spikes()
+    series = fresh._lately.known(traffic.app.app_id)
+    assert series is not None
+    assert len(series.counts) == 3
+    assert {"app", f"version:{traffic.version}"} < series.counts.keys()
 
 
 def test_nothing_of_an_erased_app_is_left(traffic: Traffic) -> None:

@@ -161,6 +161,30 @@ def test_a_post_of_several_crashes_is_taken_whole_or_not_at_all(
     assert len(list(services.blobs.keys("raw/"))) == 3
 
 
+def test_an_array_is_taken_whole_or_not_at_all(services: Services) -> None:
+    app = services.projects.open("limited")
+    limit(services, app, 2)
+    bodies = [
+        json.dumps(
+            [{"database_id": f"{which}{n}", "stacktrace": [{"function": "f"}]} for n in "123"]
+        )
+        for which in "ab"
+    ]
+    statuses = [request("POST", "/limited/reports", body.encode()).status for body in bodies]
+    assert statuses == [201, 429]
+    assert len(list(services.crashes.of_app(app.app_id))) == 3
+
+
+def test_a_clock_that_goes_wrong_closes_an_app_for_no_more_than_its_minute(
+    services: Services, app: App
+) -> None:
+    with patch.object(clock, "now", lambda: NOW + timedelta(hours=5)):
+        closed(services, "hockeyapp post", app)
+        assert post("hockeyapp post", app).status == 429
+    assert post("hockeyapp post", app).status == 201  # the first of this minute
+    assert post("hockeyapp post", app).status == 429
+
+
 def test_other_processes_know_it_when_they_read_the_app_again(services: Services, app: App) -> None:
     def process() -> Services:
         return bootstrap.build(services.settings, services.table, services.blobs, services.queue)

@@ -120,7 +120,10 @@ class Watch:
             return
         action = f"s3:{_S3_ACTIONS.get(operation, operation)}"
         inside = f"/{params['Key']}" if "Key" in params else ""
-        yield Asked(action, f"arn:aws:s3:::{params['Bucket']}{inside}")
+        resource = f"arn:aws:s3:::{params['Bucket']}{inside}"
+        yield Asked(action, resource)
+        if "IfMatch" in params:  # S3's user guide: a condition on an ETag takes this right too
+            yield Asked("s3:GetObject", resource)
 
     def _dynamodb(self, operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
         if operation == "TransactWriteItems":

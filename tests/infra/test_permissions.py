@@ -340,6 +340,14 @@ def _crashes_come_above_the_quota(stack: Stack, app: App, token: str) -> None:
             )
         assert posted.status == 201
         stack.process()
+    bundle = "com.example.often"
+    stack.services.accounts.create_app("Often", bundle_id=bundle)
+    crash = f"<applicationname>Often</applicationname><bundleidentifier>{bundle}</bundleidentifier>"
+    log = android_log("often")
+    xml = f"<crashes><crash>{crash}<version>1</version><log>{log.decode()}</log></crash></crashes>"
+    with stack.watch(API):  # which processes what comes here by itself
+        for _ in range(2):
+            assert post_form("/crash_v200.php", {"xmlstring": xml}).status == 200
     assert stack.ask("PUT", policy, token, b'{"stored_per_minute": null}').status == 200
 
 
