@@ -66,6 +66,18 @@ def test_it_drains_the_queue_and_folds(services: Services, app: App) -> None:
     assert services.counts.total(keys.app_partition(app.app_id), ()) == BATCH + 5
 
 
+def test_workers_that_begin_together_fold_at_different_times(services: Services, app: App) -> None:
+    folded = []
+    for chance in (0, 20):
+        worker = Worker(services, chance=lambda _, drawn=chance: drawn)
+        batches = 0
+        while not batches or services.counts.pending(app.app_id).rows:
+            receive(services, app, android_log())
+            batches += worker.step()
+        folded.append(batches)
+    assert folded == [24, 4]
+
+
 def test_a_bad_event_holds_up_no_other(
     services: Services, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
