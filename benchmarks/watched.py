@@ -113,17 +113,26 @@ class _Watched:
             series.minutes.append(counts.get(subject, 0))
 
     def _tick(self, minute: int) -> None:
+        late: float | None = None
         for subject, series in self._series.items():
             latest = series.minutes[-HOUR:]
             if series.state.opened is None and sum(latest) < self._policy.spike_floor:
                 continue  # nothing it could be
-            verdict = spikes.judge(
-                self._baseline(subject, series, latest, minute), latest, minute, self._policy
-            )
+            within = self._baseline(subject, series, latest, minute)
+            if late is None:
+                late = self._late(minute)
+            verdict = spikes.judge(within, latest, minute, self._policy, late)
             self._verdicts += 1
             series.state, event = watch.step(series.state, verdict, minute)
             if event is Event.OPENED:
                 self._opened(subject, minute)
+
+    def _late(self, minute: int) -> float:
+        whole = self._series["app", 0]
+        latest = whole.minutes[-HOUR:]
+        app = self._baseline(("app", 0), whole, latest, minute)
+        assert isinstance(app, AppBaseline)
+        return spikes.late_minutes(app, latest, minute)
 
     def _baseline(
         self, subject: Subject, series: _Series, latest: list[int], minute: int
