@@ -12,7 +12,7 @@ from chalicelib.alerts.lately import APP, moment_of
 from chalicelib.alerts.model import Alert, AlertKind
 from chalicelib.alerts.past import Past
 from chalicelib.alerts.seen import Follower, Seen, Subject, name_of
-from chalicelib.alerts.spikes import Verdict, judge
+from chalicelib.alerts.spikes import Verdict, judge, late_minutes
 from chalicelib.records import IGNORED, Group, Version
 from chalicelib.storage.ports import Table, get_all
 
@@ -74,7 +74,8 @@ class SpikeWatch:
         verdicts: list[tuple[int, Verdict]] = []
         for minute in self._follower.minutes(seen, name_of(_KIND, subject.name)):
             crashes = seen.series.hour_until(subject.name, minute)
-            verdicts.append((minute, judge(expected(minute), crashes, minute, seen.policy)))
+            late = self._late(seen, minute)
+            verdicts.append((minute, judge(expected(minute), crashes, minute, seen.policy, late)))
         return verdicts
 
     def _explained(self, alert: Alert, window: Window) -> Alert:
@@ -107,6 +108,11 @@ class SpikeWatch:
         return is_known or seen.series.most(name, seen.first) >= seen.policy.spike_floor
 
     # --- what is expected ---
+
+    def _late(self, seen: Seen, minute: int) -> float:
+        """What an outage of the app held back: that comes late, and is no spike."""
+        crashes = seen.series.hour_until(APP, minute)
+        return late_minutes(self._of_app(seen, minute), crashes, minute)
 
     def _of_app(self, seen: Seen, minute: int) -> AppBaseline:
         return self._past.of_app(seen.app.app_id, minute // 60, seen.hour)
