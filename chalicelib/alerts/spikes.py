@@ -16,7 +16,8 @@ _AT_ONCE = 4  # minutes that an upload of many crashes may take
 _NOT_CUT, _NOT_CUT_BY = 1.5, 3  # times the next minute's crashes, and some: chance alone
 _BLOCK = 5  # minutes
 _USUAL_BLOCKS = 12  # that what the past says of dispersion is worth
-_SHORT_WINDOW, _LONG_MORE = 10, 0.5  # minutes; what more the score of longer windows has to be
+_FEW, _FEW_MORE = 20, 0.8  # crashes expected; what more the score has to be where none is
+_SHORT_WINDOW, _LONG_MORE = 10, 0.9  # minutes; what more the score of longer windows has to be
 _BLOCKS = (5, 10, 20)  # minutes: the shortest in which an outage shows
 _TELLING = 6  # crashes expected, of which none came
 _SHORT = 0.3  # of them: what is less is an outage
@@ -109,7 +110,9 @@ def _in_window(
         return None
     lasting = _lasting(latest) - late * expected / window
     score = spread.score(lasting, expected)
-    limit = baseline.limit + (_LONG_MORE if window > _SHORT_WINDOW else 0)
+    limit = baseline.limit + _FEW_MORE * max(0.0, 1 - expected / _FEW)
+    if window > _SHORT_WINDOW:
+        limit += _LONG_MORE
     if score < limit or lasting * 100 < expected * policy.spike_percent:
         return None
     return Verdict(observed, expected, window, score, is_spike=True)
