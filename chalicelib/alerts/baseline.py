@@ -82,7 +82,7 @@ class Baseline:
 class AppBaseline(Baseline):
     """An app's, with what versions and groups are measured by: its past, and what was expected.
 
-    `late` says how many hours' worth of crashes an outage held back, that may come now.
+    `late` crashes were held back by an outage, and may come now.
     """
 
     late: float

@@ -24,7 +24,7 @@ class Track(NamedTuple):
 
     `expected` holds, for each hour, what those before it let expect; `odd` the
     hours that were events and no noise; `learnt` how many crashes the level
-    was learnt from; `late` how many hours' worth of crashes an outage held back
+    was learnt from; `late` how many crashes an outage held back
     that came in the last hours or may still come.
     """
 
@@ -58,7 +58,7 @@ def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Trac
         root = math.sqrt(wanted)
         error += min(2.0, abs(math.sqrt(count) - root) / (1 + 0.1 * root))
         if wanted >= _LOW_FROM:
-            late = held_back(late, count / wanted)
+            late = held_back(late, count, wanted)
         lates.append(late)
         if count > 2 * wanted + 3 * root + 5 and slow_b > 0:
             high += 1
@@ -91,16 +91,15 @@ def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Trac
     )
 
 
-def held_back(late: float, came: float, kept: float = _KEPT) -> float:
-    """How much is held back after a time in which `came` of the expected came.
+def held_back(late: float, came: float, wanted: float, kept: float = _KEPT) -> float:
+    """How many crashes are held back after a time in which `came` came and `wanted` should have.
 
-    In units of what that time lets expect. What does not come while nothing is
-    reported comes afterwards, all at once: devices send their backlog, queues
-    are worked off. That is no spike.
+    What does not come while nothing is reported comes afterwards, all at once:
+    devices send their backlog, queues are worked off. That is no spike.
     """
-    if came < _SHORT:
-        return late + _AT_MOST * (1 - came / _SHORT)
-    return max(0.0, late * kept - max(0.0, came - 1))
+    if came < _SHORT * wanted:
+        return late + _AT_MOST * (wanted - came / _SHORT)
+    return max(0.0, late * kept - max(0.0, came - wanted))
 
 
 def _level(a: float, b: float, slow_a: float, slow_b: float) -> float:

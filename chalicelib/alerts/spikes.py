@@ -25,7 +25,7 @@ _SHORT = 0.3  # of them: what is less is an outage
 # one every few minutes: over a month it has fewer occasions to go too far.
 _WANDERING = 0.75
 _OLDER, _OLDER_CRASHES = 0.7, 10  # of an hour's crashes, and some: what older hours are worth
-_LEAST, _MOST = 0.75, 1.5  # of what older hours let expect: more than that is news
+LEAST, MOST = 0.75, 1.5  # of what older hours let expect: more than that is news
 _USUAL = 30  # the window that is told where none is spiking
 
 
@@ -45,27 +45,25 @@ class Verdict:
 
 
 def late_minutes(app: AppBaseline, minutes: Sequence[int], now: int) -> float:
-    """How many minutes' worth of crashes of an app an outage held back, that may come late.
+    """Crashes of an app that an outage held back and that may come late, in minutes' worth of it.
 
     `minutes` and `now` are as in `judge`, of the app: a version or a group has
     too few crashes to show an outage.
     """
-    block = next((n for n in _BLOCKS if app.rates[1] * n >= _TELLING * 60), None)
-    if block is None:
-        return app.late * 60
-    wanted = app.rates[1] * block / 60
+    rate = app.rates[1] / 60
+    most = of_hours = app.late
     late = 0.0
+    block = next((n for n in _BLOCKS if rate * n >= _TELLING), 0)
     until_hour = MINUTES - (now % 60 + 1)  # how many of the minutes were in the hour before
-    most = of_hours = app.late * 60 / block
-    for begin in range(0, MINUTES - block, block):
-        came = sum(minutes[begin : begin + block]) / wanted
-        if came >= _SHORT:  # chance alone makes a few less than expected
-            came = max(came, 1.0)
-        late = held_back(late, came, kept=1.0)
+    for begin in range(0, MINUTES - block, block) if block else ():
+        came, wanted = float(sum(minutes[begin : begin + block])), rate * block
+        if came >= _SHORT * wanted:  # chance alone makes a few less than expected
+            came = max(came, wanted)
+        late = held_back(late, came, wanted, kept=1.0)
         if begin >= until_hour:
-            of_hours = held_back(of_hours, came, kept=1.0)
+            of_hours = held_back(of_hours, came, wanted, kept=1.0)
         most = max(most, late, of_hours)
-    return most * block
+    return most / rate if rate > 0 else 0.0
 
 
 def judge(
@@ -131,7 +129,7 @@ def _expected(
         awaited = _between(baseline.rates, minute - MINUTES / 2) * before / 60
         weight = 1 + min(learnt, _OLDER * awaited + _OLDER_CRASHES)
         factor = (weight + min(came, 2 * awaited)) / (weight + awaited)
-        expected *= min(_MOST, max(_LEAST, factor))
+        expected *= min(MOST, max(LEAST, factor))
         learnt += came
     relative = math.hypot(_WANDERING * baseline.spread.relative, 1 / math.sqrt(learnt + 1))
     dispersed = _dispersed(minutes[: -max(window, _SHORT_WINDOW)], baseline)
