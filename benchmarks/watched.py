@@ -118,21 +118,17 @@ class _Watched:
             latest = series.minutes[-HOUR:]
             if series.state.opened is None and sum(latest) < self._policy.spike_floor:
                 continue  # nothing it could be
-            within = self._baseline(subject, series, latest, minute)
+            expected = self._baseline(subject, series, latest, minute)
+            if series.state.opened is None and self._is_ordinary(expected, latest):
+                continue
             if late is None:
-                late = self._late(minute)
-            verdict = spikes.judge(within, latest, minute, self._policy, late)
+                whole = self._series["app", 0].minutes[-HOUR:]
+                late = spikes.late_minutes(self._of_app(minute), whole, minute)
+            verdict = spikes.judge(expected, latest, minute, self._policy, late)
             self._verdicts += 1
             series.state, event = watch.step(series.state, verdict, minute)
             if event is Event.OPENED:
                 self._opened(subject, minute)
-
-    def _late(self, minute: int) -> float:
-        whole = self._series["app", 0]
-        latest = whole.minutes[-HOUR:]
-        app = self._baseline(("app", 0), whole, latest, minute)
-        assert isinstance(app, AppBaseline)
-        return spikes.late_minutes(app, latest, minute)
 
     def _baseline(
         self, subject: Subject, series: _Series, latest: list[int], minute: int
@@ -142,9 +138,7 @@ class _Watched:
             if subject[0] == "app":
                 series.within = baseline.of_app(_hourly(series, hour), hour)
             else:
-                whole = self._series["app", 0]
-                app = self._baseline(("app", 0), whole, [], minute)
-                assert isinstance(app, AppBaseline)
+                app = self._of_app(minute)
                 if subject[0] == "version":
                     series.within = baseline.of_version(app, _hourly(series, hour))
                 else:
@@ -152,6 +146,19 @@ class _Watched:
                     past = Daily(minute // DAY - len(days) + 1, days, series.first)
                     series.within = baseline.of_group(app, past, latest, minute)
         return series.within
+
+    def _of_app(self, minute: int) -> AppBaseline:
+        app = self._baseline(("app", 0), self._series["app", 0], [], minute)
+        assert isinstance(app, AppBaseline)
+        return app
+
+    def _is_ordinary(self, expected: Baseline, latest: list[int]) -> bool:
+        """What `judge` would say too, sooner: the simulation has to look at months of minutes."""
+        least = min(expected.rates) / HOUR * spikes.LEAST * self._policy.spike_percent / 100
+        return all(
+            sum(latest[-window:]) < max(self._policy.spike_floor, least * window)
+            for window in spikes.WINDOWS
+        )
 
     def _opened(self, subject: Subject, minute: int) -> None:
         cause = next((s for s in self._app.spikes if _explains(s, subject, minute)), None)

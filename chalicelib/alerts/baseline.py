@@ -14,11 +14,13 @@ from chalicelib.alerts.seasons import DAY, WEEK, seasons
 HOURS = 4 * WEEK  # of the past that are looked at
 MINUTES = 60  # of the present
 
-_APP_LIMIT, _VERSION_LIMIT, _GROUP_LIMIT = 4.2, 4.4, 4.6
+_LIMIT = 3.6
+_YOUNG_MORE = 1.0  # for an app that is known for less than a week
 _VERSION_SPREAD = Spread(1.5, 0.1)
 _GROUP_SPREAD = Spread(2.5, 0.18)
 _MEMORIES = (0.6, 0.9)
-_UNKNOWN = 24  # hours without any verdict: an app whose days nobody knows
+_UNKNOWN = 48  # hours without any verdict: an app whose days nobody knows
+_AS_BEFORE = 0.75  # of the level of the last days may be back at once
 _NEIGHBOUR = 0.8  # of the hour before or after may come now: clocks change, people do not
 _GROUP_DAYS = 8
 _GROUP_MEMORY = 0.6
@@ -80,7 +82,7 @@ class Baseline:
 class AppBaseline(Baseline):
     """An app's, with what versions and groups are measured by: its past, and what was expected.
 
-    `late` says how many hours' worth of crashes an outage held back, that may come now.
+    `late` crashes were held back by an outage, and may come now.
     """
 
     late: float
@@ -94,13 +96,15 @@ def of_app(past: Hourly, hour: int) -> AppBaseline:
     n = len(past.counts)
     usual, bursts = seasons(past.counts)
     track = _followed(past.counts, [u + b for u, b in zip(usual, bursts, strict=True)])
+    # After a quiet day, as before it: that is no spike.
+    level = max(track.level, _AS_BEFORE * track.slow)
     return AppBaseline(
         hour,
-        _rates([track.level * value for value in [usual[0], usual[0], *usual][-5:]]),
+        _rates([level * value for value in [usual[0], usual[0], *usual][-5:]]),
         track.learnt,
         dispersion.measured(track.expected, past.counts, _prior(n), track.odd),
         max(bursts[-4:-1]),
-        _APP_LIMIT if n >= _UNKNOWN else math.inf,
+        _LIMIT + _YOUNG_MORE * max(0.0, 1 - n / WEEK) if n >= _UNKNOWN else math.inf,
         track.late,
         past,
         track.expected,
@@ -124,7 +128,7 @@ def of_version(app: AppBaseline, past: Hourly) -> Baseline:
             dispersion.measured(track.expected, past.counts, _VERSION_SPREAD, track.odd),
         ),
         app.burst,
-        max(_VERSION_LIMIT, app.limit),
+        app.limit,
     )
 
 
@@ -151,7 +155,7 @@ def of_group(app: AppBaseline, past: Daily, minutes: Sequence[int], now: int) ->
         min(_GROUP_LEARNT, sum(own)),
         dispersion.widened(app.spread, _GROUP_SPREAD),
         app.burst,
-        max(_GROUP_LIMIT, app.limit),
+        app.limit,
     )
 
 

@@ -14,20 +14,22 @@ _LOW = 0.25  # of the expected
 _LOW_FROM = 10  # crashes expected, from which fewer than that says something
 _RARE = 60  # hours between events, at least: where they come more often, they are its noise
 _KEPT = 0.6  # of what is held back, after an hour in which reports come again
+_LATE_HOURS = 3  # in which it comes
 _SHORT = 0.7  # of the expected: what is missing below it was held back
 _AT_MOST = 2.0  # times the expected, what comes after an outage
 
 
 class Track(NamedTuple):
-    """A level followed through the past.
+    """A level followed through the past: as it is now, and `slow`, that of the last days.
 
     `expected` holds, for each hour, what those before it let expect; `odd` the
     hours that were events and no noise; `learnt` how many crashes the level
-    was learnt from; `late` how many hours' worth of crashes an outage held back
-    that came in the last hour or may still come.
+    was learnt from; `late` how many crashes an outage held back
+    that came in the last hours or may still come.
     """
 
     level: float
+    slow: float
     learnt: float
     expected: list[float]
     odd: frozenset[int]
@@ -45,7 +47,8 @@ def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Trac
     root of the count (whose deviation does not depend on the mean) was off.
     """
     a = b = slow_a = slow_b = 0.0
-    error = late = later = 0.0
+    error = late = 0.0
+    lates = [0.0] * _LATE_HOURS
     high = low = runs = 0
     expected: list[float] = []
     odd: list[int] = []
@@ -55,7 +58,8 @@ def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Trac
         root = math.sqrt(wanted)
         error += min(2.0, abs(math.sqrt(count) - root) / (1 + 0.1 * root))
         if wanted >= _LOW_FROM:
-            late, later = held_back(late, count / wanted), late
+            late = held_back(late, count, wanted)
+        lates.append(late)
         if count > 2 * wanted + 3 * root + 5 and slow_b > 0:
             high += 1
             runs += high == 1
@@ -76,19 +80,26 @@ def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Trac
     level = _level(a, b, slow_a, slow_b)
     rare = runs <= 2 + len(expected) / _RARE
     learnt = a + min(slow_a, _PRIOR_CRASHES)
-    return Track(level, learnt, expected, frozenset(odd if rare else ()), max(late, later), error)
+    return Track(
+        level,
+        slow_a / slow_b if slow_b > 0 else 0.0,
+        learnt,
+        expected,
+        frozenset(odd if rare else ()),
+        max(lates[-_LATE_HOURS:]),
+        error,
+    )
 
 
-def held_back(late: float, came: float, kept: float = _KEPT) -> float:
-    """How much is held back after a time in which `came` of the expected came.
+def held_back(late: float, came: float, wanted: float, kept: float = _KEPT) -> float:
+    """How many crashes are held back after a time in which `came` came and `wanted` should have.
 
-    In units of what that time lets expect. What does not come while nothing is
-    reported comes afterwards, all at once: devices send their backlog, queues
-    are worked off. That is no spike.
+    What does not come while nothing is reported comes afterwards, all at once:
+    devices send their backlog, queues are worked off. That is no spike.
     """
-    if came < _SHORT:
-        return late + _AT_MOST * (1 - came / _SHORT)
-    return max(0.0, late * kept - max(0.0, came - 1))
+    if came < _SHORT * wanted:
+        return late + _AT_MOST * (wanted - came / _SHORT)
+    return max(0.0, late * kept - max(0.0, came - wanted))
 
 
 def _level(a: float, b: float, slow_a: float, slow_b: float) -> float:

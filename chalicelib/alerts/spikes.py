@@ -16,7 +16,8 @@ _AT_ONCE = 4  # minutes that an upload of many crashes may take
 _NOT_CUT, _NOT_CUT_BY = 1.5, 3  # times the next minute's crashes, and some: chance alone
 _BLOCK = 5  # minutes
 _USUAL_BLOCKS = 12  # that what the past says of dispersion is worth
-_SHORT_WINDOW, _LONG_MORE = 10, 0.5  # minutes; what more the score of longer windows has to be
+_FEW, _FEW_MORE = 20, 0.8  # crashes expected; what more the score has to be where none is
+_SHORT_WINDOW, _LONG_MORE = 10, 0.9  # minutes; what more the score of longer windows has to be
 _BLOCKS = (5, 10, 20)  # minutes: the shortest in which an outage shows
 _TELLING = 6  # crashes expected, of which none came
 _SHORT = 0.3  # of them: what is less is an outage
@@ -24,7 +25,7 @@ _SHORT = 0.3  # of them: what is less is an outage
 # one every few minutes: over a month it has fewer occasions to go too far.
 _WANDERING = 0.75
 _OLDER, _OLDER_CRASHES = 0.7, 10  # of an hour's crashes, and some: what older hours are worth
-_LEAST, _MOST = 0.75, 1.5  # of what older hours let expect: more than that is news
+LEAST, MOST = 0.75, 1.5  # of what older hours let expect: more than that is news
 _USUAL = 30  # the window that is told where none is spiking
 
 
@@ -44,27 +45,25 @@ class Verdict:
 
 
 def late_minutes(app: AppBaseline, minutes: Sequence[int], now: int) -> float:
-    """How many minutes' worth of crashes of an app an outage held back, that may come late.
+    """Crashes of an app that an outage held back and that may come late, in minutes' worth of it.
 
     `minutes` and `now` are as in `judge`, of the app: a version or a group has
     too few crashes to show an outage.
     """
-    block = next((n for n in _BLOCKS if app.rates[1] * n >= _TELLING * 60), None)
-    if block is None:
-        return app.late * 60
-    wanted = app.rates[1] * block / 60
+    rate = app.rates[1] / 60
+    most = of_hours = app.late
     late = 0.0
+    block = next((n for n in _BLOCKS if rate * n >= _TELLING), 0)
     until_hour = MINUTES - (now % 60 + 1)  # how many of the minutes were in the hour before
-    most = of_hours = app.late * 60 / block
-    for begin in range(0, MINUTES - block, block):
-        came = sum(minutes[begin : begin + block]) / wanted
-        if came >= _SHORT:  # chance alone makes a few less than expected
-            came = max(came, 1.0)
-        late = held_back(late, came, kept=1.0)
+    for begin in range(0, MINUTES - block, block) if block else ():
+        came, wanted = float(sum(minutes[begin : begin + block])), rate * block
+        if came >= _SHORT * wanted:  # chance alone makes a few less than expected
+            came = max(came, wanted)
+        late = held_back(late, came, wanted, kept=1.0)
         if begin >= until_hour:
-            of_hours = held_back(of_hours, came, kept=1.0)
+            of_hours = held_back(of_hours, came, wanted, kept=1.0)
         most = max(most, late, of_hours)
-    return most * block
+    return most / rate if rate > 0 else 0.0
 
 
 def judge(
@@ -109,7 +108,9 @@ def _in_window(
         return None
     lasting = _lasting(latest) - late * expected / window
     score = spread.score(lasting, expected)
-    limit = baseline.limit + (_LONG_MORE if window > _SHORT_WINDOW else 0)
+    limit = baseline.limit + _FEW_MORE * max(0.0, 1 - expected / _FEW)
+    if window > _SHORT_WINDOW:
+        limit += _LONG_MORE
     if score < limit or lasting * 100 < expected * policy.spike_percent:
         return None
     return Verdict(observed, expected, window, score, is_spike=True)
@@ -128,7 +129,7 @@ def _expected(
         awaited = _between(baseline.rates, minute - MINUTES / 2) * before / 60
         weight = 1 + min(learnt, _OLDER * awaited + _OLDER_CRASHES)
         factor = (weight + min(came, 2 * awaited)) / (weight + awaited)
-        expected *= min(_MOST, max(_LEAST, factor))
+        expected *= min(MOST, max(LEAST, factor))
         learnt += came
     relative = math.hypot(_WANDERING * baseline.spread.relative, 1 / math.sqrt(learnt + 1))
     dispersed = _dispersed(minutes[: -max(window, _SHORT_WINDOW)], baseline)
