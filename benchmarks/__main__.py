@@ -13,6 +13,7 @@ from pathlib import Path
 _FULL = (
     ("profile_spine",),
     ("cost",),
+    ("bill",),
     ("evaluation", "--baseline"),
     ("engine",),
     ("minidumps",),
@@ -20,10 +21,13 @@ _FULL = (
     ("queries",),
     ("bugsink",),
     ("drain",),
+    ("detector",),
+    ("package",),
 )
 _QUICK = (
     ("profile_spine", "--reports", "1500", "--floor-seconds", "0.5"),
     ("cost", "--stored", "1000", "2000", "--storm-seconds", "5", "--storm-scale", "10"),
+    ("bill", "--quick"),
     ("evaluation",),
     ("engine", "--stored", "300", "1000", "--rounds", "2"),
     ("minidumps", "--rounds", "3"),
@@ -31,6 +35,8 @@ _QUICK = (
     ("queries", "--reports", "2000"),
     ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
+    ("detector", "--groups", "500"),
+    ("package", "--runs", "3"),
 )
 
 

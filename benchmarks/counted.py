@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ from chalicelib.waiting import MAX_LACKING
 from chalicelib.worker import Worker
 
 _POSTING_THREADS = 10
+_SEED = 5
 _dump = lru_cache(maxsize=512)(made.dump)  # 20 MB: what primes a store is what is measured
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -38,13 +40,22 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 class Counted:
     """Intake and workers over one data folder, counted. Its queue must be empty.
 
-    The crashes are Android logs, or `minidumps`, whose stacks lack the
+    The first worker folds after the same number of batches in every run. The
+    crashes are Android logs, or `minidumps`, whose stacks lack the
     symbols of as many builds as are noted.
     """
 
     def __init__(
-        self, folder: Path, app_id: str, *, workers: int = 1, minidumps: bool = False
+        self,
+        folder: Path,
+        app_id: str,
+        *,
+        workers: int = 1,
+        minidumps: bool = False,
+        stored_per_minute: int = 0,
     ) -> None:
+        """`stored_per_minute`: the app's quota; 0: every report is kept."""
+        self._stored_per_minute = stored_per_minute
         self._minidumps = minidumps
         self._store = open_store(folder)
         item = self._store.table.get(keys.app(app_id))
@@ -56,7 +67,10 @@ class Counted:
         self.queue = CountingQueue(self._store.queue)
         self._ids = IdSource()
         self._intake = Intake(self.blobs, self._ids)
-        self._workers = [self._worker() for _ in range(workers)]
+        chance = random.Random(_SEED)
+        self._workers = [
+            self._worker(chance.randrange if number else lambda _: 0) for number in range(workers)
+        ]
 
     def take(self, crashes: Iterable[corpus.Crash], received_at: datetime) -> None:
         """What the door does with posts of these crashes, once it has parsed them; one by one."""
@@ -95,7 +109,7 @@ class Counted:
     def close(self) -> None:
         self._store.close()
 
-    def _worker(self) -> Worker:
+    def _worker(self, chance: Callable[[int], int]) -> Worker:
         services = bootstrap.build(Settings(), self.table, self.blobs, self.queue)
         processor = Processor(
             self.table,
@@ -104,8 +118,9 @@ class Counted:
             self._ids,
             (_LackingReader() if self._minidumps else Reader()).crash,
             lambda _: self._app,
+            stored_per_minute=self._stored_per_minute,
         )
-        return Worker(replace(services, processor=processor))
+        return Worker(replace(services, processor=processor), chance=chance)
 
 
 class _Symbols(NoReportSymbols):

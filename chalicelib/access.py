@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from chalicelib.errors import Forbidden
@@ -22,18 +22,24 @@ _COVERS: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A token's or a user's rights; `app_ids` None is every app, those made later too."""
+    """A token's or a user's rights; `app_ids` None is every app, those made later too.
+
+    `who` is what a person knows the holder by: an email, or a token's name.
+    """
 
     scope: str
     app_ids: frozenset[str] | None
+    who: str = field(default="a token", compare=False)
 
     @classmethod
     def of_token(cls, token: Token) -> Access:
-        return cls(token.scope, None if token.app_id is None else frozenset({token.app_id}))
+        app_ids = None if token.app_id is None else frozenset({token.app_id})
+        return cls(token.scope, app_ids, token.name or "a token")
 
     @classmethod
     def of_user(cls, user: User) -> Access:
-        return cls(user.scope, None if user.app_ids is None else frozenset(user.app_ids))
+        app_ids = None if user.app_ids is None else frozenset(user.app_ids)
+        return cls(user.scope, app_ids, user.email)
 
     def opens(self, app_id: str | None) -> bool:
         """Whether the app is one of those; None, what all apps share, is for whom all are open."""

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -22,6 +24,7 @@ from chalicelib.storage.ports import (
     Put,
     SortRange,
     Table,
+    Update,
     query_all,
 )
 from chalicelib.ttl_cache import TtlCache
@@ -66,6 +69,7 @@ class Accounts:
             bundle_id=bundle_id or None,
             platform=platform,
             omaha_id=omaha_id.strip() if omaha_id else None,
+            hourly=True,
         )
         puts = [
             Put(app.item(), if_absent=True),
@@ -92,6 +96,20 @@ class Accounts:
             known = App.from_item(item)
             self._apps.put(app_id, known)
         return known
+
+    def forget_app(self, app_id: str) -> None:
+        """Read the app anew when it is asked for next: it has changed."""
+        self._apps.forget(app_id)
+
+    def refuse_until(self, app_id: str, until: str) -> None:
+        """Take no crashes of the app before that time (as stored); other processes know it when
+        they read the app again, some seconds later."""
+        app = self.find_app(app_id)
+        if app is not None and app.refused_until != until:
+            self._apps.put(app_id, replace(app, refused_until=until))
+            change = Update(keys.app(app_id), set={"refused_until": until}, must_exist=True)
+            with suppress(ConditionFailed):  # erased just now
+                self._table.write([change])
 
     def app(self, app_id: str) -> App:
         found = self.find_app(app_id)

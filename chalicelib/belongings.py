@@ -15,7 +15,8 @@ _DELETED_AT_A_TIME = 16  # blobs: each waits for the store
 
 
 def items_of(report: StoredReport) -> list[Key]:
-    """All but the id its client gave it (`keys.database_id`), which another report may have."""
+    """All but the id its client gave it (`keys.database_id`), which another report may have, and
+    what it stands for (sampling.py)."""
     items = [keys.export(report.report_id)]
     by_contact = report.contact_item()
     if by_contact is not None:
@@ -40,6 +41,11 @@ def blobs_of(
     if door == DOOR:
         blobs.append(log_key or keys.dump_blob(report_id))
     return [*blobs, keys.raw_blob(report_id)]
+
+
+def received_blobs_of(report_id: int, log_key: str | None) -> list[str]:
+    """Of a crash that nobody can have looked at: its payload, last, and a dump by itself."""
+    return [*([log_key] if log_key else []), keys.raw_blob(report_id)]
 
 
 def delete_blobs(blobs: Blobs, doomed: Iterable[str]) -> None:

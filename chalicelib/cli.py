@@ -1,4 +1,4 @@
-"""The `crashbucket` command, on an embedded data folder."""
+"""The `crashbucket` command, on an embedded data folder or on a deployed stack."""
 
 from __future__ import annotations
 
@@ -7,42 +7,28 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from chalicelib import group_commands, symbol_commands, user_commands
+from chalicelib import (
+    alert_commands,
+    chosen_store,
+    group_commands,
+    person_commands,
+    policy_commands,
+    reprocess_commands,
+    symbol_commands,
+    user_commands,
+)
 from chalicelib.access import SCOPES
 from chalicelib.accounts import PLATFORMS
-from chalicelib.config import Settings
 from chalicelib.errors import CrashbucketError
 
-if TYPE_CHECKING:
-    from chalicelib.bootstrap import Services
-
-_DATA = click.option(
-    "--data",
-    type=click.Path(file_okay=False),
-    default=None,
-    help="Folder of the embedded store (default: CRASHBUCKET_DATA, else ./data).",
-)
+_DATA = chosen_store.store_options
+_services = chosen_store.services
 _CREW = click.IntRange(1, 64)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
-
-def _settings(data: str | None) -> Settings:
-    settings = Settings.from_environment()
-    return dataclasses.replace(settings, data=data) if data else settings
-
-
-def _services(data: str | None, *, make: bool = False) -> Services:
-    """The services over the data folder, which must be there unless it may be made."""
-    from chalicelib import bootstrap  # noqa: PLC0415 - the formats' imports; not for --help
-
-    settings = _settings(data)
-    if not make and not Path(settings.data).is_dir():
-        raise click.ClickException(f"there is no data folder {settings.data}: use --data")
-    return bootstrap.connect(settings)
 
 
 def _answer(as_json: bool, answer: dict[str, Any], lines: Iterable[str]) -> None:
@@ -54,6 +40,7 @@ def _answer(as_json: bool, answer: dict[str, Any], lines: Iterable[str]) -> None
 
 
 @click.group()
+@chosen_store.early_options
 def commands() -> None:
     """Receive crashes, put those of one cause into one bucket, count them exactly."""
 
@@ -68,13 +55,13 @@ def commands() -> None:
     "--http", type=_CREW, default=1, show_default=True, help="Processes that answer requests."
 )
 @click.option("--demo", is_flag=True, help="Make a demo app and token once; print how to use them.")
-@_DATA
+@chosen_store.folder_option
 def serve(host: str, port: int, workers: int, http: int, demo: bool, data: str | None) -> None:
     """Run the service on this machine, without AWS."""
     from infra import serve as server  # noqa: PLC0415 - the server is for this command only
     from infra.demo import address, welcome  # noqa: PLC0415
 
-    settings = _settings(data)
+    settings = chosen_store.settings(data)
     options = server.ServeOptions(host, port, workers, http)
     options = dataclasses.replace(options, host=server.checked_address(options))
     if demo:
@@ -148,12 +135,30 @@ def token_create(app_id: str | None, scope: str, data: str | None, as_json: bool
     _answer(as_json, {"token": made, "scope": scope, "app_id": app_id}, [made])
 
 
+alert_commands.register(commands, _DATA, _JSON, _services, _answer)
+reprocess_commands.register(commands, _DATA, _JSON, _services, _answer)
+policy_commands.register(app, _DATA, _JSON, _services, _answer)
+person_commands.register(commands, _DATA, _JSON, _services, _answer)
 user_commands.register(commands, _DATA, _JSON, _services, _answer)
 group_commands.register(commands, _DATA, _JSON, _services, _answer)
 symbol_commands.register(commands, _DATA, _JSON, _services, _answer)
 
 
 # --- data ----------------------------------------------------------------
+
+
+@commands.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@chosen_store.folder_option
+@_JSON
+def backup(target: Path, data: str | None, as_json: bool) -> None:
+    """Copy a data folder, as it is at this moment, to TARGET; a server may go on with it."""
+    from chalicelib.storage.embedded.backup import back_up  # noqa: PLC0415 - SQLite
+
+    done = back_up(chosen_store.folder(data), target)
+    told = f"{done.database_bytes + done.file_bytes} bytes, {done.files} files of large blobs"
+    gone = f", {done.missing} deleted meanwhile" if done.missing else ""
+    _answer(as_json, dataclasses.asdict(done), [f"{target}: {told}{gone}"])
 
 
 @commands.command("import")
@@ -286,6 +291,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except click.Abort:
         _fail("stopped")
+    except Exception as error:
+        told = chosen_store.failure(error)
+        if told is None:
+            raise
+        _fail(told)
 
 
 def _fail(told: str) -> None:

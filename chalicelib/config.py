@@ -46,6 +46,22 @@ class Settings:
     bucket: str = field(default="crashbucket", metadata=_doc("name of the S3 bucket"))
     queue_url: str = field(default="", metadata=_doc("URL of the SQS queue that S3 notifies"))
     dead_letter_queue_url: str = field(default="", metadata=_doc("URL of its dead-letter queue"))
+    notifications_url: str = field(
+        default="", metadata=_doc("URL of the SQS queue of notifications; empty: nobody is told")
+    )
+    notifications_dead_letter_url: str = field(
+        default="", metadata=_doc("URL of its dead-letter queue")
+    )
+    topic_arn: str = field(
+        default="", metadata=_doc("ARN of the SNS topic that people are told of alerts by")
+    )
+    alert_webhook: str = field(
+        default="", metadata=_doc("URL that is told of the alerts of every app, as a webhook")
+    )
+    allow_private_webhooks: int = field(
+        default=0,
+        metadata=_doc("1: webhooks may lead to private addresses and to this machine"),
+    )
     max_body_bytes: int = field(
         default=20_000_000, metadata=_doc("largest request body, in bytes, before and after gunzip")
     )
@@ -55,6 +71,20 @@ class Settings:
     )
     upload_link_s: int = field(
         default=900, metadata=_doc("seconds in which an upload in two steps has to begin")
+    )
+    secret_name: str = field(
+        default="",
+        metadata=_doc(
+            "name of the secret (Secrets Manager) that webhooks are signed with; embedded: the "
+            "file `secret` in `data`"
+        ),
+    )
+    metrics_apps: str = field(
+        default="",
+        metadata=_doc(
+            "ids of apps, with commas between, that have CloudWatch metrics of their own: each "
+            "costs about 0.30 dollars a month"
+        ),
     )
     max_deliveries: int = field(
         default=5, metadata=_doc("deliveries of one event before it becomes a dead letter")
@@ -75,6 +105,27 @@ class Settings:
     export_s: int = field(
         default=86_400,
         metadata=_doc("seconds for which the file of an exported occurrence can be fetched"),
+    )
+
+    retention_days: int = field(
+        default=0,
+        metadata=_doc(
+            "days for which reports are kept, where an app's policy says nothing; 0: ever"
+        ),
+    )
+    stored_per_minute: int = field(
+        default=6_000,
+        metadata=_doc(
+            "reports of an app that are stored in a minute, where its policy says nothing; of "
+            "those above a sample is, and all are counted; 0: every report is stored"
+        ),
+    )
+    refused_above_per_minute: int = field(
+        default=0,
+        metadata=_doc(
+            "reports of an app in a minute above which more are refused (429), where its policy "
+            "says nothing; 0: none is"
+        ),
     )
 
     thresholds: str = field(

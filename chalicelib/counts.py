@@ -9,15 +9,27 @@ reader adds what is still pending: exact and immediate at any moment.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import TypeVar, cast
 
-from chalicelib import clock, keys
-from chalicelib.deltas import Pending, Row, delta_put, new_groups_of, rows_of, tally
-from chalicelib.records import RESOLVED, Group, GroupVersion, Regressed, orders_of
+from chalicelib import clock, hours, keys, recent
+from chalicelib.changes import Changes
+from chalicelib.deltas import (
+    HourCount,
+    Pending,
+    Row,
+    delta_put,
+    hours_of,
+    new_groups_of,
+    rows_of,
+    tally_by_day,
+)
+from chalicelib.metrics import Metric, Metrics, NoMetrics
+from chalicelib.records import RESOLVED, Group, Regressed
 from chalicelib.regressions import Regressions, reopening
+from chalicelib.sampling import read_samples
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     ConditionFailed,
@@ -66,21 +78,25 @@ class Counts:
         table: Table,
         on_folded: Callable[[str, Sequence[str]], None] | None = None,
         on_lost: Callable[[str, int], None] = lambda *_: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._table = table
         self._on_folded = on_folded
         self._on_lost = on_lost
+        self._metrics = metrics or NoMetrics()
         self._regressions = Regressions(table)
 
     def pending(self, app_id: str) -> Pending:
         """One query a shard; folding keeps them nearly empty."""
         rows: list[Row] = []
+        by_hour: list[HourCount] = []
         new_groups = 0
         for partition in keys.deltas_of_app(app_id):
             for delta in query_all(self._table, partition):
                 rows.extend(rows_of(delta))
+                by_hour.extend(hours_of(delta))
                 new_groups += new_groups_of(delta)
-        return Pending(tuple(rows), new_groups)
+        return Pending(tuple(rows), new_groups, tuple(by_hour))
 
     def total(self, partition: str, pending: Iterable[Row]) -> int:
         """Reports of an app or a version in all."""
@@ -137,20 +153,34 @@ class Counts:
     def fold(self, app_id: str, shard: int) -> bool:
         """Fold a batch's worth of one shard; False: nothing is there, or another is at it.
 
-        What does not fit stays behind as one new delta. Resolved groups that
-        crashed again in a newer version are opened, and a record tells of them.
+        What does not fit stays behind as one new delta, of which the hours and
+        the log know already. Resolved groups that crashed again in a newer
+        version are opened, and a record tells of them.
         """
-        deltas = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
-        if not deltas:
+        waiting = self._table.query(keys.deltas_of_app(app_id)[shard], limit=_DELTAS_PER_FOLD).items
+        if not waiting:
             return False
-        changes = _Changes(app_id, sum(map(new_groups_of, deltas)))
-        rows = tally(row for delta in deltas for row in rows_of(delta))
-        room = MAX_BATCH_ITEMS - len(deltas) - 2  # for what is left, and for what regressed
-        left = [row for row in rows if not changes.take(row, room)]
+        now = clock.now()
+        deltas, by_hour = hours.as_many_as_fit(app_id, waiting, now.date())
+        log = recent.logged(app_id, shard, deltas, now)
+        changes = Changes(app_id, sum(map(new_groups_of, deltas)), by_hour, now.date())
+        rows = tally_by_day(row for delta in deltas for row in rows_of(delta))
+        samples = read_samples(self._table, app_id, {row.sample for row in rows})
+        # for what is left, for what regressed, and for the log
+        room = MAX_BATCH_ITEMS - len(deltas) - 3
+        left = [row for row in rows if not changes.take(row, room, samples.get(row.sample))]
         try:
-            self._table.write([*self._updates(changes), *_settled(app_id, shard, deltas, left)])
+            self._table.write(
+                [
+                    *self._updates(changes),
+                    *([log] if log else ()),
+                    *_settled(app_id, shard, deltas, left),
+                ]
+            )
         except (ConditionFailed, Conflict):
             return False
+        if changes.regressed:
+            self._metrics.count(Metric.REGRESSED_GROUPS, changes.regressed, app_id=app_id)
         if self._on_folded is not None:
             self._on_folded(app_id, tuple(changes.stacks))
         return True
@@ -161,7 +191,7 @@ class Counts:
             while self.fold(app_id, shard):
                 pass
 
-    def _updates(self, changes: _Changes) -> Iterator[Operation]:
+    def _updates(self, changes: Changes) -> Iterator[Operation]:
         rows = [row for of_group in changes.rows.values() for row in of_group]
         versions = {keys.version_by_id(row.version_id): row.version_id for row in rows}
         spans = get_all(self._table, [*changes.spans, *versions])
@@ -177,6 +207,7 @@ class Counts:
             and item["status"] == RESOLVED
         }
         regressions = self._regressions.among(resolved.values(), changes.rows)
+        changes.regressed = len(regressions)
         for key, span in changes.spans.items():
             current = spans.get(key)
             if span.kind == "version" and current is None:
@@ -187,6 +218,8 @@ class Counts:
             yield update
         for key, add in changes.counters.items():
             yield Update(key, add=add)
+        yield from hours.updates(changes.by_hour)
+        yield from changes.weights()
         if regressions:
             now = clock.now()
             yield Put(
@@ -211,69 +244,8 @@ def _settled(
         yield Delete(Key(cast(str, delta["pk"]), cast(str, delta["sk"])), must_exist=True)
     if left:
         batch, _, _ = cast(str, deltas[0]["sk"]).partition(".")
-        yield delta_put(app_id, shard, f"{batch}.{secrets.token_hex(8)}", left, 0)
-
-
-_Kind: TypeAlias = Literal["group", "version", "stack"]
-
-
-class _Span:
-    """A total with the first and last date it covers: of a group, a group in a version, a stack.
-
-    What goes away does not narrow it (settling.py does), nor does it widen it.
-    """
-
-    def __init__(self, row: Row, kind: _Kind) -> None:
-        self.group_id, self.version_id = row.group_id, row.version_id
-        self.kind = kind
-        self.count, self.first, self.last = row.reports, row.first, row.last
-        self._is_widened = row.reports > 0
-
-    def take(self, row: Row) -> None:
-        self.count += row.reports
-        if row.reports <= 0:
-            return
-        is_last = not self._is_widened or row.last > self.last
-        self.first = min(self.first, row.first) if self._is_widened else row.first
-        if is_last:
-            self.last, self.version_id = row.last, row.version_id
-        self._is_widened = True
-
-    def update(self, key: Key, current: Item | None) -> Update:
-        """Add to the total and widen the span, provided that it is still as it was read."""
-        if current is None and self.kind == "version":
-            made = GroupVersion(self.group_id, self.version_id, self.count, self.first, self.last)
-            return Update(key, set={**made.attributes(), **made.orders()}, require={"total": None})
-        if self.kind == "stack" and not (current and current.get("reports")):
-            made_of = {"reports": self.count, "first_at": self.first, "last_at": self.last}
-            before = current.get("reports") if current else None
-            return Update(key, set=cast(dict[str, Any], made_of), require={"reports": before})
-        if current is None:
-            return Update(key, add={"total": self.count}, must_exist=True)  # fails: it is gone
-        return self._widened(key, current)
-
-    def _widened(self, key: Key, current: Item) -> Update:
-        total_name = "reports" if self.kind == "stack" else "total"
-        first_name = "created_at" if self.kind == "group" else "first_at"
-        first_at, last_at = cast(str, current[first_name]), cast(str, current["last_at"])
-        total = cast(int, current[total_name])
-        first, last = (self.first, self.last) if self._is_widened else (first_at, last_at)
-        values: dict[str, Any] = {}
-        if last > last_at:
-            values["last_at"] = last
-            if self.kind == "group":
-                values["last_version_id"] = self.version_id
-        if first < first_at:
-            values[first_name] = first
-        require = {name: current[name] for name in values if name != "last_version_id"}
-        if self.kind != "stack":  # its places in the lists follow
-            first_at, last_at = min(first_at, first), max(last_at, last)
-            values |= orders_of(self.group_id, first_at, total + self.count, last_at)
-            require |= {first_name: current[first_name], "last_at": current["last_at"]}
-            require["total"] = total
-        return Update(
-            key, add={total_name: self.count}, set=values, require=require, must_exist=True
-        )
+        following = f"{batch}.{secrets.token_hex(8)}"
+        yield delta_put(app_id, shard, following, left, 0, hourly=True)
 
 
 def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
@@ -283,74 +255,3 @@ def _with_row(total: StackTotal | None, row: Row) -> StackTotal:
         return StackTotal(total.reports + row.reports, total.first_at, total.last_at)
     first, last = min(total.first_at, row.first), max(total.last_at, row.last)
     return StackTotal(total.reports + row.reports, first, last)
-
-
-class _Changes:
-    """What rows change, by item."""
-
-    def __init__(self, app_id: str, new_groups: int) -> None:
-        self.app_id = app_id
-        self._app = keys.app_partition(app_id)
-        self.rows: dict[int, list[Row]] = {}  # by group
-        self.stacks: dict[str, None] = {}
-        self.counters: dict[Key, dict[str, int]] = {keys.totals(self._app): {"folds": 1}}
-        self.spans: dict[Key, _Span] = {}
-        if new_groups:
-            self.counters[keys.totals(self._app)]["groups"] = new_groups
-
-    def count_group_of_version(self, version_id: int) -> None:
-        """A group has crashed in the version for the first time."""
-        counters = self.counters[keys.totals(keys.version_partition(version_id))]
-        counters["groups"] = counters.get("groups", 0) + 1
-
-    def take(self, row: Row, room: int) -> bool:
-        """Take the row, unless the changed items would then be more than `room`."""
-        counted = self._counters_of(row)
-        spanned: list[tuple[Key, _Kind]] = [
-            (keys.group(row.group_id), "group"),
-            (keys.group_version(row.group_id, row.version_id), "version"),
-        ]
-        if row.stack:
-            spanned.append((keys.reports_of_stack(row.stack, self.app_id), "stack"))
-        new = sum(key not in self.counters for key in {key for key, _ in counted})
-        new += sum(key not in self.spans for key, _ in spanned)
-        if len(self.counters) + len(self.spans) + new > room:
-            return False
-        for key, name in counted:
-            counters = self.counters.setdefault(key, {})
-            counters[name] = counters.get(name, 0) + row.reports
-        for key, kind in spanned:
-            span = self.spans.get(key)
-            if span is None:
-                self.spans[key] = _Span(row, kind)
-            else:
-                span.take(row)
-        if row.stack:
-            self.stacks[row.stack] = None
-        self.rows.setdefault(row.group_id, []).append(row)
-        return True
-
-    def without_lost_groups(self, found: Mapping[Key, Item]) -> list[int]:
-        """Count nothing for groups that are not there, lest the rest is never counted; which."""
-        lost = [
-            span.group_id
-            for key, span in self.spans.items()
-            if span.kind == "group" and key not in found
-        ]
-        partitions = set(map(keys.group_partition, lost))
-        self.spans = {key: span for key, span in self.spans.items() if key.pk not in partitions}
-        self.counters = {
-            key: counted for key, counted in self.counters.items() if key.pk not in partitions
-        }
-        return lost
-
-    def _counters_of(self, row: Row) -> list[tuple[Key, str]]:
-        version = keys.version_partition(row.version_id)
-        month, day = row.day[:7], f"d{row.day[8:]}"
-        return [
-            (keys.totals(self._app), "total"),
-            (keys.totals(version), "total"),
-            (keys.days(self._app, month), day),
-            (keys.days(version, month), day),
-            (keys.days(keys.group_partition(row.group_id), month), day),
-        ]

@@ -26,6 +26,7 @@ from chalicelib.landing import CLAIM, DOOR
 from chalicelib.left_groups import left
 from chalicelib.payload import Payload
 from chalicelib.records import Deleted, StoredReport
+from chalicelib.sampling import Weights
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     BlobNotFound,
@@ -44,7 +45,7 @@ from chalicelib.storage.ports import (
 )
 from chalicelib.tasks import FinishDeletion, encode, settled_s
 
-_TOGETHER = 12  # reports of one batch: eight items each at most, with the note of its group
+_TOGETHER = 11  # reports of one batch: nine items each at most, with the note of its group
 _A_MESSAGE = 500  # reports; their ids fill a few kB
 _MAX_ATTEMPTS = 10  # to delete one report while others move it
 _INDEXED = ("app_pk", "app_sk", "group_pk", "group_sk", "user_pk", "user_sk")
@@ -152,16 +153,19 @@ class Deletion:
         operations: list[Operation] = []
         rows: list[deltas.Row] = []
         left_by: dict[int, set[int]] = {}
+        weights = Weights(self._table, reports[0].app_id, reports)
         for report, note in zip(reports, notes, strict=True):
             operations.append(_replaced(report, note))
             operations += map(Delete, [*items_of(report), *self._claimed(report, note)])
+            operations += weights.taken(report)
             stack = report.fingerprint if report.fingerprint in counted else ""
-            row = deltas.row_of(report.group_id, report.version_id, report.date, stack)
-            rows.append(row._replace(reports=-row.reports))
+            place = (report.group_id, report.version_id, report.date, stack)
+            rows.append(deltas.less(deltas.row_of(*place, weights.of(report))))
             left_by.setdefault(report.group_id, set()).add(report.version_id)
         app_id, shard = reports[0].app_id, reports[0].report_id % keys.DELTA_SHARDS
         batch = sortable(self._ids.next())
-        operations.append(deltas.delta_put(app_id, shard, batch, deltas.tally(rows), 0))
+        counted_less = deltas.tally(rows)
+        operations.append(deltas.delta_put(app_id, shard, batch, counted_less, 0, moved=True))
         operations += (left(app_id, group_id, ids) for group_id, ids in left_by.items())
         return operations
 

@@ -1,4 +1,5 @@
-"""Delete all that an app's reports left behind; the app itself stays, with its tokens."""
+"""Delete all that an app's reports left behind; the app itself stays, as it is set up: its tokens,
+its policy, its webhooks, its symbols."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import cast
 
-from chalicelib import keys, waiting
+from chalicelib import group_places, keys, waiting
 from chalicelib.belongings import blobs_of, delete_blobs, items_of
 from chalicelib.bucketing.forgetting import Forgetting
 from chalicelib.counts import Counts
@@ -24,7 +25,6 @@ from chalicelib.storage.ports import (
     get_all,
     query_all,
 )
-from chalicelib.storage.schema import BY_APP
 
 _CHUNK = 1000  # reports at a time: about 1 MB of items
 
@@ -69,6 +69,7 @@ class Eraser:
                     break
             self._delete_exports(app_id)
             self._delete_landed(app_id)
+            self._delete_alerts(app_id)
         self._erase_dead_letters(erased)
         return True
 
@@ -97,11 +98,13 @@ class Eraser:
         for report in reports:
             if report.database_id:
                 yield keys.database_id(report.database_id)
+            if report.sample:
+                yield keys.sample(report.app_id, report.sample)
             yield from items_of(report)
             yield keys.report(report.report_id)
 
     def _groups(self, app_id: str) -> Iterator[Key]:
-        listed = list(query_all(self._table, keys.groups_of_app(app_id), index=BY_APP))
+        listed = list(group_places.listed(self._table, app_id))
         decided = list(query_all(self._table, keys.merge(app_id, 0).pk))  # those are in no list
         merged = get_all(self._table, (keys.group(cast(int, it["group_id"])) for it in decided))
         for group in (*listed, *merged.values()):
@@ -117,14 +120,20 @@ class Eraser:
             yield _key(version)
             partition = keys.version_partition(cast(int, version["version_id"]))
             yield from map(_key, list(query_all(self._table, partition)))
-        kept = keys.app(app_id)
+        kept = {keys.app(app_id), keys.policy(app_id)}
         for partition in (
             keys.app_partition(app_id),
             *keys.deltas_of_app(app_id),
+            *keys.recent_of_app(app_id),
+            *keys.session_batches_of_app(app_id),
+            keys.watch(app_id, "").pk,
             *keys.places_of_app(app_id),
             keys.regressed(app_id, "", "").pk,
         ):
-            yield from (key for key in map(_key, query_all(self._table, partition)) if key != kept)
+            yield from (
+                key for key in map(_key, query_all(self._table, partition)) if key not in kept
+            )
+        yield keys.active(app_id)
 
     def _erase_dead_letters(self, erased: set[str]) -> None:
         letters = [letter for letter in self._crashes.dead_letters() if letter.app_id in erased]
@@ -143,6 +152,11 @@ class Eraser:
         """What landed and is still there, and what is known of uploads and landings."""
         delete_blobs(self._blobs, self._blobs.keys(keys.landing_prefix(app_id)))
         for partition in keys.landings_of_app(app_id):
+            self._delete(map(_key, query_all(self._table, partition)))
+
+    def _delete_alerts(self, app_id: str) -> None:
+        """Its alerts, and how far the telling is."""
+        for partition in keys.alerts_of_app(app_id):
             self._delete(map(_key, query_all(self._table, partition)))
 
     def _delete(self, doomed: Iterable[Key]) -> None:

@@ -69,6 +69,25 @@ class Forbidden(CrashbucketError):
     """A known token whose scope or app does not cover the request."""
 
 
+class TryAgain(CrashbucketError):
+    """Nothing is wrong with what was asked: it cannot be done at this moment.
+
+    `after_s` is when to ask again, in seconds.
+    """
+
+    after_s = 1
+
+
+class TooManyCrashes(TryAgain):
+    """An app has had as many crashes in this minute as are taken of it."""
+
+    def __init__(self, limit: int, after_s: int) -> None:
+        super().__init__(
+            f"more than {limit} crashes in a minute are not taken: try again in {after_s} s"
+        )
+        self.after_s = after_s
+
+
 class FormatError(CrashbucketError):
     """A payload is not in the format it claims to be.
 

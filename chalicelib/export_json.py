@@ -14,7 +14,7 @@ from chalicelib.records import StoredReport
 from chalicelib.report_text import as_text
 
 # What a payload holds for ourselves, and the address that a post came from, which no answer shows.
-_KEPT_BACK = frozenset({"client_address", "landing"})
+_KEPT_BACK = frozenset({"client_address", "landing", "kept"})
 
 
 def as_json(
@@ -37,7 +37,7 @@ def as_json(
         "received_at": stored.received_at,
         "occurred_at": stored.occurred_at,
         "door": received.door,
-        "fields": _shown(received.fields),
+        "fields": shown_fields(received.fields),
         "annotations": dict(received.annotations),
         "attachments": [
             {
@@ -61,5 +61,6 @@ def log_text(received: Payload, report: Report) -> str:
     return as_sent(received.log)
 
 
-def _shown(fields: Mapping[str, str]) -> dict[str, str]:
+def shown_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    """What the client said, without what we keep for ourselves."""
     return {name: value for name, value in fields.items() if name not in _KEPT_BACK}

@@ -6,10 +6,19 @@ from chalicelib import clock, keys, payload
 from chalicelib.errors import CrashbucketError, FormatError, InvalidRequest, NotFound
 from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.records import Feedback, StoredReport
-from chalicelib.storage.ports import BlobNotFound, Blobs, ConditionFailed, Put, Table
+from chalicelib.storage.ports import (
+    BlobNotFound,
+    Blobs,
+    Check,
+    ConditionFailed,
+    Item,
+    Put,
+    Table,
+)
 
 MAX_SUMMARY_CHARS = 500  # omaha-server's column
 MAX_DESCRIPTION_CHARS = 50_000  # there a text without a limit
+_MAX_ATTEMPTS = 5  # a crash is processed once, and deleted once
 
 
 class AlreadyReported(CrashbucketError):
@@ -40,7 +49,7 @@ class FeedbackBook:
         known = self.find(report_id)
         if known is not None:
             raise AlreadyReported(known.summary)
-        if not self._is_crash(report_id):
+        if not self._is_crash(report_id, self._table.get(keys.report(report_id))):
             raise NotFound("crash", str(report_id))
 
     def add(self, report_id: int, summary: str, description: str) -> None:
@@ -59,15 +68,23 @@ class FeedbackBook:
         if wrong:
             raise InvalidRequest(wrong)
         written = Feedback(report_id, summary, description, clock.to_stored(clock.now()))
-        try:
-            self._table.write([Put(written.item(), if_absent=True)])
-        except ConditionFailed:
-            self.require_open(report_id)
-            raise
+        for _ in range(_MAX_ATTEMPTS):
+            item = self._table.get(keys.report(report_id))
+            # As it is decided just now whether the crash is kept, with what its user wrote.
+            as_it_is = Check(keys.report(report_id), exists=item is not None)
+            if not self._is_crash(report_id, item):
+                break
+            try:
+                self._table.write([Put(written.item(), if_absent=True), as_it_is])
+            except ConditionFailed:
+                self.require_open(report_id)
+            else:
+                return
+        raise NotFound("crash", str(report_id))
 
-    def _is_crash(self, report_id: int) -> bool:
-        """Whether a minidump's crash has this id, be it processed, waiting or a dead letter."""
-        item = self._table.get(keys.report(report_id))
+    def _is_crash(self, report_id: int, item: Item | None) -> bool:
+        """Whether a minidump's crash has this id, be it processed, waiting or a dead letter; `item`
+        is what stands at its report's key."""
         if item is not None:
             found = StoredReport.at(item)
             return found is not None and found.door in MINIDUMP_DOORS

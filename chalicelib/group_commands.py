@@ -42,14 +42,16 @@ def register(
     @group.command("split")
     @click.argument("app_id")
     @click.argument("group_id", type=int)
-    @click.argument("stack")
+    @click.argument("fingerprint")
     @data
     @as_json_option
-    def split(app_id: str, group_id: int, stack: str, data: str | None, as_json: bool) -> None:
-        """Take a stack (its fingerprint) out of a group: it has its own from now on."""
-        made = decisions(data, app_id).split(group_id, stack)
-        told = {"group_id": made, "from": group_id, "stack": stack}
-        answer(as_json, told, [f"{stack} has group {made} now"])
+    def split(
+        app_id: str, group_id: int, fingerprint: str, data: str | None, as_json: bool
+    ) -> None:
+        """Take a stack out of a group: it has its own from now on."""
+        made = decisions(data, app_id).split(group_id, fingerprint)
+        told = {"group_id": made, "from": group_id, "stack": fingerprint}
+        answer(as_json, told, [f"{fingerprint} has group {made} now"])
 
     @group.command("undo")
     @click.argument("app_id")

@@ -25,7 +25,7 @@ from typing import Any, TypeVar, cast
 
 from chalicelib import clock, keys, placing
 from chalicelib.bootstrap import Services
-from chalicelib.commit import titled
+from chalicelib.described import titled
 from chalicelib.errors import CrashbucketError, InvalidRequest, NotFound, Refused
 from chalicelib.left_groups import left
 from chalicelib.placement import Placement
@@ -362,6 +362,7 @@ class GroupDecisions:
             created_at=NO_FIRST,
             last_at=NO_LAST,
             total=0,
+            sampled=None,
             status=OPEN,
             updated_at=now,
             ticket_url=None,

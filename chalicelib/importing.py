@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from chalicelib.formats.detect import detect
 from chalicelib.landing import DOOR as DUMPS
 from chalicelib.minidump_payload import GZIP_MAGIC, PostedDump, is_dump, unpacked
 from chalicelib.minidump_payload import payload_of as dump_payload
-from chalicelib.payload import Payload
+from chalicelib.payload import KEPT, Payload
 from chalicelib.quincy_payload import payload_of
 from chalicelib.records import App, DeadLetter
 from chalicelib.storage.ports import MAX_BATCH_ITEMS
@@ -30,6 +30,8 @@ from chalicelib.worker import Worker
 _MAX_FILE_BYTES = 20_000_000  # of one file: as much as a door takes
 _AT_ONCE = 500  # crashes taken before they are processed: keeps memory and queue small
 _PAUSE_S = 0.05  # while a worker of a running server has what is still waited for
+_LOOK_EVERY_S = 1.0  # at what the functions of a stack have done: each look is reads to pay for
+_PATIENCE_S = 600.0  # without one crash done: the functions are off, or in trouble
 
 
 @dataclass
@@ -75,13 +77,14 @@ class Import:
 
     def __init__(self, services: Services, app_id: str | None, *, wait: bool = True) -> None:
         """Without `app_id` a file goes to the app that its own bundle identifier or package
-        names. Without `wait` the crashes are left in the queue, for a server's workers."""
+        names. Without `wait` the crashes are left in the queue, for a server's workers. On a
+        stack its functions process them; it is waited for as long as they get on."""
         if app_id is not None:
             services.accounts.app(app_id)
         self._services = services
         self._app_id = app_id
         self._wait = wait
-        self._worker = Worker(services)
+        self._worker = Worker(services) if services.settings.store == "embedded" else None
         self._seen: set[bytes] = set()
         self._taken: dict[int, tuple[str, str]] = {}
         self.tally = Tally()
@@ -89,15 +92,16 @@ class Import:
     def run(self, paths: Sequence[Path]) -> Tally:
         """Take in every file below the paths, with a progress bar on a terminal."""
         files = sorted({file for path in paths for file in _files(path)})
-        for file in tqdm(files, unit="file", disable=not sys.stderr.isatty()):
-            self.tally.files += 1
-            try:
-                self._take(file)
-            except (CrashbucketError, OSError) as error:
-                self.tally.refused.append((str(file), str(error)))
-            if len(self._taken) >= _AT_ONCE:
-                self._settle()
-        self._settle()
+        with tqdm(files, unit="file", disable=not sys.stderr.isatty()) as bar:
+            for file in bar:
+                self.tally.files += 1
+                try:
+                    self._take(file)
+                except (CrashbucketError, OSError) as error:
+                    self.tally.refused.append((str(file), str(error)))
+                if len(self._taken) >= _AT_ONCE:
+                    self._settle(bar)
+            self._settle(bar)
         return self.tally
 
     def _take(self, file: Path) -> None:
@@ -107,7 +111,7 @@ class Import:
                 self.tally.counts[kind, "duplicate"] += 1
                 continue
             self._seen.add(mark)
-            self._taken[self._services.intake.receive(received)] = (kind, str(file))
+            self._taken[self._services.intake.receive(_kept(received))] = (kind, str(file))
 
     def _payloads(self, file: Path) -> list[tuple[str, Payload]]:
         """The crashes of a file, with their kind: one of a log or a minidump, any number of
@@ -141,13 +145,22 @@ class Import:
 
     # --- what became of them ---
 
-    def _settle(self) -> None:
-        """Process what was taken, or see it processed by a running server's workers."""
+    def _settle(self, bar: tqdm[Path]) -> None:
+        """Process what was taken, or see it processed by a running server's workers or a stack's
+        functions."""
+        got_on_at = time.monotonic()
         while self._wait and self._taken:
-            worked = self._worker.step()
+            before = len(self._taken)
+            bar.set_postfix_str(f"{before} being processed")
+            worked = self._worker.step() if self._worker else 0
             self._tell_apart()
+            if worked or len(self._taken) < before:
+                got_on_at = time.monotonic()
+            elif self._worker is None and time.monotonic() - got_on_at > _PATIENCE_S:
+                break
             if self._taken and not worked:
-                time.sleep(_PAUSE_S)
+                time.sleep(_PAUSE_S if self._worker else _LOOK_EVERY_S)
+        bar.set_postfix_str("")
         for kind, _ in self._taken.values():
             self.tally.counts[kind, "waiting"] += 1
         self._taken.clear()
@@ -182,6 +195,11 @@ def _package(kind: str, content: bytes) -> str:
     if kind.startswith("apple"):
         return log.parse(content).app.package or ""
     return hockeyapp_log.read_header(content).get("Package", "")
+
+
+def _kept(received: Payload) -> Payload:
+    """Whoever brings crashes in wants all of them, however many a minute takes."""
+    return replace(received, fields={**received.fields, KEPT: "1"})
 
 
 def _fingerprint(received: Payload) -> bytes:

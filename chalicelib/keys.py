@@ -7,6 +7,8 @@ and everything that a known crash needs is found by exact keys.
 | item | pk | sk | indexed |
 |---|---|---|---|
 | app | `app#APP` | `app` | |
+| app, since when its old reports are taken away | `app#APP` | `expiring` | |
+| app, what its owner decided about it | `app#APP` | `policy` | |
 | app, how far its rebucketing is | `app#APP` | `rebucketing` | |
 | group that reports were taken from | `app#APP` | `left#ID` | |
 | stack that lost reports to others | `app#APP` | `oldstack#FINGERPRINT` | |
@@ -29,7 +31,8 @@ and everything that a known crash needs is found by exact keys.
 | report, how far its export as a file is | `report#ID` | `export` | |
 | report, by the id its client gave it | `alias#DATABASE_ID` | `report` | |
 | report, by the contact it came with | `contact#APP#SHARD#CONTACT` | date and `ID` | |
-| deleted report, until nothing can bring it back | `report#ID` | `report` | |
+| sample of reports that are counted and not kept | `sample#APP#DIGEST` | `sample` | |
+| deleted report, or one only counted, until nothing can bring it back | `report#ID` | `report` | |
 | group | `group#ID` | `group` | by app its first crash, by group its total, by user its last |
 | group, by its class | `classes#APP` | class and `ID` | |
 | group in one version | `group#ID` | `version#VERSION` | the same orders of the version |
@@ -48,6 +51,11 @@ and everything that a known crash needs is found by exact keys.
 | place in a module, with the function's name | `places#APP#SHARD` | `DIGEST` | |
 | crashes of an app, version, group by day | its pk | `days#YYYY-MM` | |
 | crashes of an app or a version in all | its pk | `totals` | |
+| crashes and sessions of an app or a version by hour | its pk | `hours#YYYY-MM-DD` | |
+| crashes of an app that were counted lately | `recent#APP#SHARD` | time and mark | |
+| app that had crashes or sessions lately | `active` | `APP` | |
+| sessions that were taken, by the digest of their batch's id | `sessions#APP#SHARD` | `DIGEST` | |
+| what is remembered of a spike, and of new groups | `watch#APP` | what it is of | |
 | counts not yet folded into the above | `delta#APP#SHARD` | batch | |
 | stack of an app that lacks the symbols of a build | `waiting#APP#DEBUG_ID` | `FINGERPRINT` | |
 | build whose symbols stacks of an app lack | `missing#APP` | `DEBUG_ID` | |
@@ -59,7 +67,16 @@ and everything that a known crash needs is found by exact keys.
 | symbol file, where it is by its id | `symbolfile#ID` | `file` | |
 | mapping of obfuscated names, by version or its own id | `mappings#APP` | number and name | |
 | place for a symbol file that is being sent | `symbolupload#DIGEST` | `upload` | |
+| reports of a minute, as far as workers told of them | `quota#APP#SHARD` | `YYYY-MM-DDTHH:MM` | |
 | dead letter | `deadletters#SHARD` | `ID` | |
+| alert | `alerts#APP` | `ID` | |
+| alert, by its key: the same one opens once | `alertkeys#APP` | key | |
+| alert that is not over | `openalerts#APP` | `ID` | |
+| message about an alert that may not be sent yet | `outbox` | `ID` | |
+| webhook (SCOPE: an app, or `all`) | `webhooks#SCOPE` | `ID` | |
+| notification of one alert for one receiver | `deliveries#APP` | `ALERT#RECEIVER` | |
+| notification that was given up | `undelivered#APP` | `ALERT#RECEIVER` | |
+| job that runs once a period, when it last did | `leases` | name | |
 """
 
 from __future__ import annotations
@@ -69,12 +86,20 @@ from chalicelib.storage.ports import Key
 
 REPORT_SHARDS = 8  # 5,000 reports/s of one app or group: 625 writes/s on each index key
 DELTA_SHARDS = 16  # a delta is written and taken away: 625 writes/s if each report had its own
+ORDER_SHARDS = 16  # a group's new place takes two writes: 625 writes/s if each report had its own
 DEADLETTER_SHARDS = 8
+RECENT_SHARDS = 2  # 5,000 reports/s are some 20 folds a second, each logs a few kB at most
+QUOTA_SHARDS = 8
 _MAX_CLASS_BYTES = 900  # a sort key has 1,024
 
+SAMPLE = "sample"
 LANDING_PREFIX = "dumps/"
 SYMBOL_UPLOADS = "symbol-uploads/"
 EXPORTS = "exports/"
+DOWNLOADS = "downloads/"
+RAW = "raw/"
+KEPT = "kept/"
+SYMBOLS = "symbols/"
 
 
 def app(app_id: str) -> Key:
@@ -147,6 +172,11 @@ def sent(report_id: int) -> Key:
     return Key(f"report#{report_id}", "sent")
 
 
+def sample(app_id: str, digest: str) -> Key:
+    """A report that stands for others of its stack, version and minute, with how many."""
+    return Key(f"sample#{app_id}#{digest}", SAMPLE)
+
+
 def feedback(report_id: int) -> Key:
     return Key(f"report#{report_id}", "feedback")
 
@@ -209,6 +239,16 @@ def stack(fingerprint: str) -> Key:
 
 def stack_in_app(fingerprint: str, app_id: str) -> Key:
     return Key(f"stack#{fingerprint}", f"app#{app_id}")
+
+
+def expiring(app_id: str) -> Key:
+    """That a worker takes old reports of an app away."""
+    return Key(f"app#{app_id}", "expiring")
+
+
+def policy(app_id: str) -> Key:
+    """Quota, retention and alerts of an app, as far as they were decided."""
+    return Key(f"app#{app_id}", "policy")
 
 
 def rebucketing(app_id: str) -> Key:
@@ -283,8 +323,46 @@ def totals(partition: str) -> Key:
     return Key(partition, "totals")
 
 
+def hours(partition: str, day: str) -> Key:
+    """Crashes and sessions by hour of one day (`2026-11-21`) of an app or a version."""
+    return Key(partition, f"hours#{day}")
+
+
+def recent(app_id: str, shard: int, at: str, mark: str) -> Key:
+    """What one fold counted of new crashes, in the order of folding."""
+    return Key(recent_of_app(app_id)[shard % RECENT_SHARDS], f"{at}#{mark}")
+
+
+def recent_of_app(app_id: str) -> tuple[str, ...]:
+    return tuple(f"recent#{app_id}#{shard}" for shard in range(RECENT_SHARDS))
+
+
+def active(app_id: str) -> Key:
+    """Says that an app has, or is about to have, crashes that are new."""
+    return Key("active", app_id)
+
+
+def watch(app_id: str, name: str) -> Key:
+    """What the detector of spikes remembers from minute to minute."""
+    return Key(f"watch#{app_id}", name)
+
+
+def session_batch(app_id: str, digest: str) -> Key:
+    """Sharded by the first hex digit of the digest."""
+    return Key(f"sessions#{app_id}#{digest[0]}", digest)
+
+
+def session_batches_of_app(app_id: str) -> tuple[str, ...]:
+    return tuple(f"sessions#{app_id}#{digit}" for digit in "0123456789abcdef")
+
+
 def delta(app_id: str, shard: int, batch: str) -> Key:
     return Key(f"delta#{app_id}#{shard}", batch)
+
+
+def lease(name: str) -> Key:
+    """The period in which a job was begun last, by whoever was first."""
+    return Key("leases", name)
 
 
 def waiting(app_id: str, debug_id: str, fingerprint: str) -> Key:
@@ -297,8 +375,48 @@ def missing(app_id: str, debug_id: str) -> Key:
     return Key(f"missing#{app_id}", debug_id)
 
 
+def quota(app_id: str, shard: int, minute: str) -> Key:
+    return Key(f"quota#{app_id}#{shard}", minute)
+
+
 def deadletter(report_id: int) -> Key:
     return Key(f"deadletters#{report_id % DEADLETTER_SHARDS}", sortable(report_id))
+
+
+def alert(app_id: str, alert_id: int) -> Key:
+    return Key(f"alerts#{app_id}", sortable(alert_id))
+
+
+def alert_by_key(app_id: str, key: str) -> Key:
+    return Key(f"alertkeys#{app_id}", key)
+
+
+def open_alert(app_id: str, alert_id: int) -> Key:
+    return Key(f"openalerts#{app_id}", sortable(alert_id))
+
+
+def outbox(message_id: int) -> Key:
+    """A message that is sent as soon as what it tells of is written: about alerts, so few."""
+    return Key("outbox", sortable(message_id))
+
+
+def webhook(scope: str, webhook_id: int) -> Key:
+    """One of an app, or of all (`scope` is `all`)."""
+    return Key(f"webhooks#{scope}", sortable(webhook_id))
+
+
+def delivery(app_id: str, alert_id: int, receiver: str) -> Key:
+    return Key(f"deliveries#{app_id}", f"{sortable(alert_id)}#{receiver}")
+
+
+def undelivered(app_id: str, alert_id: int, receiver: str) -> Key:
+    return Key(f"undelivered#{app_id}", f"{sortable(alert_id)}#{receiver}")
+
+
+def alerts_of_app(app_id: str) -> tuple[str, ...]:
+    """The partitions of all that is kept of an app's alerts."""
+    kinds = ("alerts", "alertkeys", "openalerts", "deliveries", "undelivered")
+    return tuple(f"{kind}#{app_id}" for kind in kinds)
 
 
 def upload(app_id: str, upload_id: str) -> Key:
@@ -364,24 +482,28 @@ def reports_of_user(app_id: str, user: str) -> tuple[str, ...]:
     return tuple(f"user#{app_id}#{user}#{shard}" for shard in range(REPORT_SHARDS))
 
 
-def groups_of_app(app_id: str) -> str:
-    """An app's groups by their first crash, of the by-app index."""
-    return f"groups#{app_id}"
+def groups_by_first(owner: str | int) -> tuple[str, ...]:
+    """The groups of an app (its id) or a version by their first crash, of the by-app index."""
+    return _order("groups", owner)
 
 
-def groups_of_version(version_id: int) -> str:
-    """The same of the groups that crashed in a version."""
-    return f"groups#{version_id}"
+def groups_by_total(owner: str | int) -> tuple[str, ...]:
+    """Those of them that have crashes by how many, of the by-group index."""
+    return _order("totals", owner)
 
 
-def groups_by_total(owner: str | int) -> str:
-    """The groups of an app or a version by their crashes, of the by-group index."""
-    return f"totals#{owner}"
+def groups_by_last(owner: str | int) -> tuple[str, ...]:
+    """The same groups by their last crash, of the by-user index."""
+    return _order("latest", owner)
 
 
-def groups_by_last(owner: str | int) -> str:
-    """The groups of an app or a version by their last crash, of the by-user index."""
-    return f"latest#{owner}"
+def groups_without_crashes(owner: str | int) -> str:
+    """The others, of the by-group index: few, as only lost crashes make a group one."""
+    return f"emptied#{owner}"
+
+
+def _order(name: str, owner: str | int) -> tuple[str, ...]:
+    return tuple(f"{name}#{owner}#{shard}" for shard in range(ORDER_SHARDS))
 
 
 def group_by_class(app_id: str, class_name: str, group_id: int) -> Key:
@@ -404,12 +526,12 @@ def raw_blob(report_id: int) -> str:
     The last two hex digits come first because ids are ordered by time and S3
     spreads its load by the beginning of a key.
     """
-    return f"raw/{report_id & 0xFF:02x}/{report_id}"
+    return f"{RAW}{report_id & 0xFF:02x}/{report_id}"
 
 
 def download_blob(report_id: int, kind: str) -> str:
     """Where a large part of a payload is put for those who download it: `minidump`, `archive`."""
-    return f"downloads/{report_id & 0xFF:02x}/{report_id}/{kind}"
+    return f"{DOWNLOADS}{report_id & 0xFF:02x}/{report_id}/{kind}"
 
 
 def attachment_blob(report_id: int, number: int) -> str:
@@ -437,7 +559,7 @@ def download_blobs(report_id: int) -> tuple[str, ...]:
 
 def dump_blob(report_id: int) -> str:
     """Where the dump of a report lies that came straight to the store."""
-    return f"kept/{report_id & 0xFF:02x}/{report_id}.dmp"
+    return f"{KEPT}{report_id & 0xFF:02x}/{report_id}.dmp"
 
 
 def symbol_upload_blob(digest: str) -> str:
@@ -469,4 +591,4 @@ def report_id_of_raw_blob(blob_key: str) -> int:
 
 def symbol_blob(file_id: int, part: str) -> str:
     """Where a symbol file lies (`original`), and the caches made of it (`symbols`, `unwind`)."""
-    return f"symbols/{file_id & 0xFF:02x}/{file_id}/{part}"
+    return f"{SYMBOLS}{file_id & 0xFF:02x}/{file_id}/{part}"

@@ -17,12 +17,14 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
 from chalicelib import clock, keys, payload
 from chalicelib.errors import CrashbucketError, FormatError, InvalidRequest, PayloadTooLarge
 from chalicelib.ids import IdSource
+from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.minidump_payload import PostedDump, payload_of, unpacked
 from chalicelib.payload import Payload
 from chalicelib.records import DeadLetter, Landing, Upload
@@ -51,8 +53,16 @@ class NoLanding(CrashbucketError):
 class Landings:
     """Makes payloads of what lands; several may run at once, on one machine or on many."""
 
-    def __init__(self, table: Table, blobs: Blobs, ids: IdSource, max_dump_bytes: int) -> None:
+    def __init__(
+        self,
+        table: Table,
+        blobs: Blobs,
+        ids: IdSource,
+        max_dump_bytes: int,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._table = table
+        self._metrics = metrics or NoMetrics()
         self._blobs = blobs
         self._ids = ids
         self._max_dump_bytes = max_dump_bytes
@@ -85,7 +95,10 @@ class Landings:
                 {CLAIM: claim},
                 log_key=blob_key if dump is None else keys.dump_blob(report_id),
             )
+            if upload:
+                received = replace(received, correlation_id=upload.upload_id)
             if self._made_by(report_id) is None and self._put(report_id, dump, received):
+                self._metrics.count(Metric.RECEIVED, app_id=app_id)
                 break
             if self._made_by(report_id) == claim:
                 break  # by an earlier delivery, or by another that runs now

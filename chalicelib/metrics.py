@@ -45,6 +45,10 @@ class Metrics(Protocol):
         """What something is at this moment."""
         ...
 
+    def flush(self) -> None:
+        """Hand on what was taken: at the end of an invocation, which may freeze the process."""
+        ...
+
 
 class NoMetrics:
     """For tests and commands: nothing is kept."""
@@ -54,3 +58,5 @@ class NoMetrics:
     def observe(self, metric: Metric, value: float) -> None: ...
 
     def gauge(self, metric: Metric, value: float) -> None: ...
+
+    def flush(self) -> None: ...

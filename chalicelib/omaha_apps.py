@@ -69,6 +69,7 @@ class OmahaApps:
             created_at=clock.to_stored(clock.now()),
             made_by=OMAHA,
             omaha_id=appid or None,
+            hourly=True,
         )
         try:
             self._table.write(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib import clock
+from chalicelib import clock, correlation
 from chalicelib.errors import FormatError
 from chalicelib.storage.ports import Blobs
 
@@ -24,6 +24,7 @@ PARTYCRASHER = "partycrasher"  # the door whose log is the posted JSON, and that
 OMAHA = "omaha"
 MINIDUMP_DOORS = frozenset({OMAHA, "breakpad", "sentry", "upload"})  # their log is a minidump
 ARCHIVE = "archive"  # the attachment that is an omaha client's whole archive
+KEPT = "kept"  # the field of a crash that a person brought in: no quota leaves it out
 ARCHIVE_FILES = "archive_files"  # the field that names its files, a line each
 
 MAX_LOG_BLOB_BYTES = 128 * 1024 * 1024  # what a worker is to hold of one crash
@@ -67,6 +68,8 @@ class Payload:
     attachments: tuple[Attachment, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     log_key: str | None = None
+    correlation_id: str = field(default_factory=correlation.current)
+    """The request that it came with: the one in hand when it is made."""
 
 
 def encode(payload: Payload) -> bytes:
@@ -88,6 +91,8 @@ def encode(payload: Payload) -> bytes:
         told["annotations"] = dict(payload.annotations)
     if payload.log_key is not None:
         told["log_key"] = payload.log_key
+    if payload.correlation_id:
+        told["correlation_id"] = payload.correlation_id
     header = json.dumps(told, separators=(",", ":")).encode()
     parts = [_PREFIX.pack(_MAGIC, len(header)), header, log, description]
     parts.extend(item.data for item in payload.attachments)
@@ -146,6 +151,7 @@ def decode(data: bytes, *, with_attachments: bool = False) -> Payload:
             attachments=tuple(attachments),
             annotations=header.get("annotations", {}),
             log_key=header.get("log_key"),
+            correlation_id=header.get("correlation_id", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"the stored payload's header is not ours: {error}") from error

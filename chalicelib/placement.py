@@ -25,6 +25,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.ids import sortable
 from chalicelib.left_groups import left
 from chalicelib.records import Group, Merge, Split, StoredReport
+from chalicelib.sampling import Weights
 from chalicelib.storage.ports import (
     MAX_BATCH_ITEMS,
     ConditionFailed,
@@ -224,6 +225,7 @@ class Placement:
         operations: list[Operation] = []
         rows: list[deltas.Row] = []
         left_by: dict[int, set[int]] = {}
+        weights = Weights(self._table, self._app_id, [report for report, _ in astray])
         for report, target in astray:
             place = replace(report, group_id=target).item()
             operations.append(
@@ -233,13 +235,15 @@ class Placement:
                     require={"group_id": report.group_id, "fingerprint": report.fingerprint},
                 )
             )
+            operations += weights.moved(report, replace(report, group_id=target))
             # of its stack the app has as many as before: that is not counted
-            row = deltas.row_of(target, report.version_id, report.date, "")
-            rows += [row, row._replace(group_id=report.group_id, reports=-1)]
+            row = deltas.row_of(target, report.version_id, report.date, "", weights.of(report))
+            rows += [row, deltas.less(row._replace(group_id=report.group_id))]
             left_by.setdefault(report.group_id, set()).add(report.version_id)
         shard = astray[0][0].report_id % keys.DELTA_SHARDS
         batch = sortable(self._services.ids.next())
-        operations.append(deltas.delta_put(self._app_id, shard, batch, deltas.tally(rows), 0))
+        counted = deltas.tally(rows)
+        operations.append(deltas.delta_put(self._app_id, shard, batch, counted, 0, moved=True))
         operations += (left(self._app_id, group, versions) for group, versions in left_by.items())
         return operations
 

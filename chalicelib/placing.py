@@ -18,12 +18,11 @@ from itertools import islice
 
 from chalicelib.bootstrap import Services
 from chalicelib.placement import Placement
-from chalicelib.tasks import Place, Settle, Task, encode, settled_s
+from chalicelib.tasks import Place, Settle, Task, encode, settled_s, work_s
 
 LAST_ROUND = 3
 
 _PART = 200  # reports between two looks at the clock
-_PART_OF_VISIBILITY = 0.25  # of a message's time is worked; the rest is left to another message
 
 
 def announce(services: Services, task: Place) -> None:
@@ -46,7 +45,7 @@ class Placing:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._work_s = services.settings.visibility_s * _PART_OF_VISIBILITY
+        self._work_s = work_s(services.settings.visibility_s)
 
     def run(self, task: Place) -> None:
         until = time.monotonic() + self._work_s

@@ -10,23 +10,38 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib import clock, keys, payload
+from chalicelib.activity import Activity
+from chalicelib.belongings import delete_blobs, received_blobs_of
 from chalicelib.bucketing.engine import Bucketing
 from chalicelib.bucketing.stack import normalise
 from chalicelib.claims import claim, release
-from chalicelib.commit import Batch, Crash
+from chalicelib.commit import Batch
 from chalicelib.companions import Companions
+from chalicelib.correlation import correlated, take_up
 from chalicelib.counts import Counts
-from chalicelib.errors import CrashbucketError, FormatError
+from chalicelib.crash import Crash
+from chalicelib.errors import CrashbucketError, FormatError, TryAgain
 from chalicelib.ids import IdSource
+from chalicelib.metrics import Metric, Metrics, NoMetrics
 from chalicelib.model import Report
 from chalicelib.payload import MINIDUMP_DOORS, Payload
+from chalicelib.quota import MinuteTotals
 from chalicelib.records import App, DeadLetter, Deleted
-from chalicelib.storage.ports import BlobNotFound, Blobs, ConditionFailed, Delete, Put, Table
-from chalicelib.symbols.source import SymbolsAway
+from chalicelib.storage.ports import (
+    BlobNotFound,
+    Blobs,
+    ConditionFailed,
+    Delete,
+    Put,
+    Table,
+    get_all,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +53,11 @@ _MAX_ATTEMPTS = 20  # each failure means that another worker got further
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the asked ids: each is in exactly one of the five.
+    """What became of the asked ids: each is in exactly one of the six.
 
     A duplicate came with a `database_id` that another report has; it is not
-    stored, and its payload is deleted.
+    stored, and its payload is deleted. So is that of one that is `sampled`: it
+    came above its app's quota, and is counted and not kept.
     """
 
     stored: tuple[int, ...] = ()
@@ -49,9 +65,13 @@ class Outcome:
     dead: tuple[int, ...] = ()
     gone: tuple[int, ...] = ()
     duplicates: tuple[int, ...] = ()
+    sampled: tuple[int, ...] = ()
 
 
-class Contention(CrashbucketError):
+_NOTHING = Outcome()
+
+
+class Contention(TryAgain):
     """Other workers changed the same items again and again; deliver the event once more."""
 
 
@@ -70,7 +90,10 @@ class Processor:
         max_dump_bytes: int = payload.MAX_LOG_BLOB_BYTES,
         land: Callable[[str], int | None] = lambda _: None,
         counts: Counts | None = None,
+        stored_per_minute: int = 0,
+        metrics: Metrics | None = None,
     ) -> None:
+        """`stored_per_minute`: of an app that has no quota of its own; 0: any number."""
         self._table = table
         self._blobs = blobs
         self._bucketing = bucketing
@@ -80,16 +103,40 @@ class Processor:
         self._max_dump_bytes = max_dump_bytes
         self._land = land
         self._counts = counts or Counts(table, bucketing.count_reports)
+        self._metrics = metrics or NoMetrics()
+        self._activity = Activity(table)
         self._shard = secrets.randbelow(keys.DELTA_SHARDS)  # workers keep apart by chance
         self._unfolded: dict[str, int] = {}
+        self._stored_per_minute = stored_per_minute
+        self._minutes = MinuteTotals(table, "stored")
+        # Some doors have a report processed before they answer; its event comes all the same. Where
+        # the last batch had such ones, looking first is cheaper than reading their payloads.
+        self._may_be_stored = False
 
-    def process(self, report_ids: Iterable[int]) -> Outcome:
+    def process(
+        self, report_ids: Iterable[int], at_hand: Mapping[int, Payload] | None = None
+    ) -> Outcome:
+        """Process the payloads under these ids; those `at_hand` need not be fetched."""
+        begun = time.perf_counter()
+        with correlated():
+            outcome = self._process(report_ids, at_hand or {})
+        if outcome != _NOTHING:
+            self._metrics.observe(Metric.PROCESSING_MS, (time.perf_counter() - begun) * 1000)
+        return outcome
+
+    def _process(self, report_ids: Iterable[int], at_hand: Mapping[int, Payload]) -> Outcome:
         crashes: list[Crash] = []
         dead: list[int] = []
         gone: list[int] = []
-        for report_id in dict.fromkeys(report_ids):
+        wanted = dict.fromkeys(report_ids)
+        is_announced = not at_hand  # by an event, else by the door that has just put it
+        may_be_stored = is_announced and self._may_be_stored
+        stored_before = self._stored_among(wanted) if may_be_stored else ()
+        for report_id in wanted:
+            if report_id in stored_before:
+                continue
             try:
-                received = payload.read(
+                received = at_hand.get(report_id) or payload.read(
                     self._blobs, keys.raw_blob(report_id), max_log_bytes=self._max_dump_bytes
                 )
             except BlobNotFound as error:
@@ -104,18 +151,24 @@ class Processor:
                 self._bury(report_id, self._as_stored(report_id), str(error))
                 dead.append(report_id)
                 continue
+            take_up(received.correlation_id)
             try:
-                crashes.append(self._read(report_id, received))
-            except SymbolsAway:  # the store's fault: the event comes again
+                crashes.append(self.read(report_id, received))
+            except TryAgain:  # the store's fault: the event comes again
                 raise
             except Exception as error:  # a report that breaks the reader stops nothing
                 if not isinstance(error, CrashbucketError):
                     _log.exception("report %s could not be read", report_id)
                 self._bury(report_id, received, _why(error))
                 dead.append(report_id)
+        # What fails from now on belongs to no crash of several.
+        take_up(crashes[0].received.correlation_id if len(crashes) == 1 else "")
         outcome = self._commit(crashes)
         self.fold(at_least=_FOLD_AT)
-        return replace(outcome, dead=tuple(dead), gone=tuple(gone))
+        already_stored = (*stored_before, *outcome.already_stored)
+        if is_announced and wanted:
+            self._may_be_stored = bool(already_stored)
+        return replace(outcome, already_stored=already_stored, dead=tuple(dead), gone=tuple(gone))
 
     def fold(self, at_least: int = 1) -> None:
         """Fold the counts of every app of which this worker wrote that many deltas."""
@@ -138,9 +191,26 @@ class Processor:
             self._table.write([Delete(keys.deadletter(report_id))])
         return outcome
 
+    def tidy(self, report_id: int) -> None:
+        """Delete what is left of the payload of a report that is counted and not kept."""
+        note = Deleted.at(self._table.get(keys.report(report_id)))
+        if note is not None and note.counted_by is not None:
+            received = self._as_stored(report_id)
+            if received is not None:
+                delete_blobs(self._blobs, received_blobs_of(report_id, received.log_key))
+
     # --- reading ---
 
-    def _read(self, report_id: int, received: Payload) -> Crash:
+    def read_again(self, report_id: int) -> Crash:
+        """The crash as its payload reads now. Raises `BlobNotFound`, `FormatError`, and whatever
+        breaks its reader."""
+        key = keys.raw_blob(report_id)
+        return self.read(
+            report_id, payload.read(self._blobs, key, max_log_bytes=self._max_dump_bytes)
+        )
+
+    def read(self, report_id: int, received: Payload) -> Crash:
+        """The crash in a payload. Raises `FormatError`, and whatever breaks its reader."""
         app = self._app_of(received.app_id)
         if app is None:
             raise FormatError(f"app {received.app_id} does not exist any more")
@@ -149,6 +219,12 @@ class Processor:
         if received.door in MINIDUMP_DOORS:  # a batch of crashes must not hold all their dumps
             received = replace(received, log=b"")
         return Crash(report_id, received, companions, report, app, normalise(report))
+
+    def _stored_among(self, report_ids: Iterable[int]) -> tuple[int, ...]:
+        """Those that are stored; not those that are deleted, of which something may be left."""
+        wanted = {keys.report(report_id): report_id for report_id in report_ids}
+        found = get_all(self._table, wanted)
+        return tuple(wanted[key] for key, item in found.items() if Deleted.at(item) is None)
 
     def _as_stored(self, report_id: int) -> Payload | None:
         """The payload without its log, where only that cannot be read."""
@@ -159,6 +235,7 @@ class Processor:
 
     def _bury(self, report_id: int, received: Payload | None, reason: str) -> None:
         if self._table.get(keys.report(report_id)) is not None:
+            self.tidy(report_id)
             return  # an earlier delivery could read it
         letter = DeadLetter(
             report_id,
@@ -168,11 +245,13 @@ class Processor:
             door=received.door if received else None,
         )
         self._table.write([Put(letter.item())])
+        self._metrics.count(Metric.FAILED, app_id=letter.app_id)
 
     # --- committing ---
 
     def _commit(self, crashes: Sequence[Crash]) -> Outcome:
         stored: list[int] = []
+        sampled: list[int] = []
         already_stored: list[int] = []
         duplicates = claim(self._table, (crash.alias for crash in crashes if crash.alias))
         for report_id in duplicates:
@@ -180,14 +259,16 @@ class Processor:
         waiting = [crash for crash in crashes if crash.report_id not in duplicates]
         attempts = 0
         while waiting:
-            batch = Batch(self._table, self._bucketing, self._ids)
+            batch = Batch(self._table, self._bucketing, self._ids, self._room)
             taken = batch.plan(waiting[:_CHUNK], self._shard)
+            for app_id in batch.apps:
+                self._activity.note(app_id)
             try:
                 self._table.write(batch.operations)
             except ConditionFailed as failure:
                 known = batch.reports_among(failure.indexes)
                 already_stored.extend(known)
-                self._release_claims([crash for crash in waiting if crash.report_id in known])
+                self._tidy_known([crash for crash in waiting if crash.report_id in known])
                 waiting = [crash for crash in waiting if crash.report_id not in known]
                 attempts += 1
                 if attempts > _MAX_ATTEMPTS and not known:
@@ -196,17 +277,68 @@ class Processor:
             attempts = 0
             for app_id in batch.apps:
                 self._unfolded[app_id] = self._unfolded.get(app_id, 0) + 1
-            stored.extend(crash.report_id for crash in waiting[:taken])
+            self._measure(waiting[:taken], batch)
+            self._count_kept(batch)
+            self._delete_payloads(batch.keeping.counted.values())
+            sampled.extend(batch.keeping.counted)
+            done = (crash.report_id for crash in waiting[:taken])
+            stored.extend(report_id for report_id in done if report_id not in sampled)
             waiting = waiting[taken:]
-        return Outcome(tuple(stored), tuple(already_stored), duplicates=tuple(sorted(duplicates)))
+        return Outcome(
+            tuple(stored),
+            tuple(already_stored),
+            duplicates=tuple(sorted(duplicates)),
+            sampled=tuple(sampled),
+        )
 
-    def _release_claims(self, crashes: Sequence[Crash]) -> None:
-        """Of crashes that were deleted while this worker had them."""
+    def _measure(self, stored: Sequence[Crash], batch: Batch) -> None:
+        oldest = min(crash.received.received_at for crash in stored)
+        self._metrics.observe(Metric.QUEUE_AGE_S, (clock.now() - oldest).total_seconds())
+        for app_id, number in Counter(crash.app.app_id for crash in stored).items():
+            self._metrics.count(Metric.PROCESSED, number, app_id=app_id)
+        for app_id, founded in batch.new_groups.items():
+            self._metrics.count(Metric.NEW_GROUPS, len(founded), app_id=app_id)
+
+    def _tidy_known(self, crashes: Sequence[Crash]) -> None:
+        """Of crashes that were deleted while this worker had them, or that were counted by one
+        that was stopped before it deleted their payloads."""
+        items = get_all(self._table, (keys.report(crash.report_id) for crash in crashes))
         for crash in crashes:
-            if crash.alias is not None:
-                item = self._table.get(keys.report(crash.report_id))
-                if Deleted.at(item) is not None:
-                    release(self._table, crash.alias)
+            note = Deleted.at(items.get(keys.report(crash.report_id)))
+            if note is not None and crash.alias is not None:
+                release(self._table, crash.alias)
+            if note is not None and note.counted_by is not None:
+                self._delete_payloads([crash])
+
+    # --- quotas ---
+
+    def _limit(self, app: App) -> int:
+        decided = app.stored_per_minute
+        return self._stored_per_minute if decided is None else decided
+
+    def _room(self, app: App, minute: str) -> int | None:
+        limit = self._limit(app)
+        return limit - self._minutes.known(app.app_id, minute) if limit else None
+
+    def _count_kept(self, batch: Batch) -> None:
+        for (app_id, minute), reports in batch.keeping.kept.items():
+            app = self._app_of(app_id)
+            limit = self._limit(app) if app is not None else 0
+            if limit:
+                self._minutes.add(app_id, minute, reports, limit)
+        counted = Counter(crash.app.app_id for crash in batch.keeping.counted.values())
+        for app_id, crashes in counted.items():
+            self._metrics.count(Metric.SAMPLED_OUT, crashes, app_id=app_id)
+
+    def _delete_payloads(self, crashes: Iterable[Crash]) -> None:
+        delete_blobs(
+            self._blobs,
+            (
+                key
+                for crash in crashes
+                for key in received_blobs_of(crash.report_id, crash.received.log_key)
+            ),
+        )
 
 
 def _with_fields(report: Report, fields: Mapping[str, str]) -> Report:

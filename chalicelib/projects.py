@@ -80,6 +80,7 @@ class Projects:
             name=name,
             created_at=clock.to_stored(clock.now()),
             made_by=PARTYCRASHER,
+            hourly=True,
         )
         place = keys.project(name)
         try:

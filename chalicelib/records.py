@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
-from chalicelib import keys
+from chalicelib import group_places, keys
 from chalicelib.ids import sortable
 from chalicelib.storage.ports import Item, Key, Value
 
@@ -57,6 +57,10 @@ class App(_Record):
 
     `made_by` names the door that made the app for a report; None: a person did.
     `omaha_id` is what omaha-server's clients call it in `appid`, often a GUID.
+    `hourly`: all of its crashes were counted by the hour; it is not so old that some were not.
+    What was decided about its quota (policies.py) stands here too, as who takes
+    or processes a crash reads its app anyway; so does until when none is taken.
+    What was decided about its retention stands in the list of apps.
     """
 
     app_id: str
@@ -67,6 +71,11 @@ class App(_Record):
     platform: str = "Custom"
     made_by: str | None = None
     omaha_id: str | None = None
+    hourly: bool | None = None
+    stored_per_minute: int | None = None
+    refused_above_per_minute: int | None = None
+    refused_until: str | None = None
+    retention_days: int | None = None
 
     def item(self) -> Item:
         return _placed(keys.app(self.app_id), self.attributes())
@@ -159,7 +168,8 @@ class Version(_Record):
 class StoredReport(_Record):
     """What lists, groups and search need of one report; the rest is read from its payload.
 
-    Times are as `clock.to_stored` writes them; `date` is the canonical one.
+    Times are as `clock.to_stored` writes them; `date` is the canonical one. A
+    report that may stand for others names its `sample` (see sampling.py).
     """
 
     report_id: int
@@ -191,6 +201,7 @@ class StoredReport(_Record):
     unread: int = 0
     signature: str | None = None
     omaha_signature: str | None = None
+    sample: str | None = None
 
     @property
     def place(self) -> str:
@@ -229,6 +240,8 @@ class Deleted(_Record):
     """What stands in the place of a deleted report, so that an event which comes late does not
     make it again. While its blobs are not deleted, it has no `expires_at`;
     `log_key` and `claim` are those of a dump that came straight to the store.
+    A report that is counted and not kept was never there: its blobs go when
+    it has been counted, through the report `counted_by`.
     """
 
     report_id: int
@@ -239,6 +252,7 @@ class Deleted(_Record):
     log_key: str | None = None
     claim: str | None = None
     expires_at: int | None = None
+    counted_by: int | None = None
 
     @classmethod
     def at(cls, item: Item | None) -> Deleted | None:
@@ -246,6 +260,27 @@ class Deleted(_Record):
 
     def item(self) -> Item:
         return _placed(keys.report(self.report_id), self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(_Record):
+    """A report that stands for others of its stack, version and minute: those that were counted
+    and not kept, `weight` of them as far as they are folded. It is where the report is."""
+
+    digest: str
+    app_id: str
+    report_id: int
+    group_id: int
+    version_id: int
+    fingerprint: str
+    date: str
+    weight: int = 0
+
+    def key(self) -> Key:
+        return keys.sample(self.app_id, self.digest)
+
+    def item(self) -> Item:
+        return _placed(self.key(), self.attributes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +383,7 @@ class Group(_Record):
         `merged_into` is the group that a person put it into: its reports and its id
         lead there; `unlisted` once it is empty and in no list. `kept` counts what
         people decided that relies on the group: it stays though it has no crash.
+        `sampled` of the `total` are counted and not kept.
     """
 
     group_id: int
@@ -375,16 +411,20 @@ class Group(_Record):
     merged_into: int | None = None
     unlisted: bool | None = None
     kept: int | None = None
+    sampled: int | None = None
 
     def item(self) -> Item:
         return _placed(keys.group(self.group_id), {**self.attributes(), **self.orders()})
 
+    def item_before_counted(self) -> Item:
+        """The item to commit with the group's first crash; the fold of that places it fully."""
+        first = group_places.place_by_first(self.app_id, self.group_id, self.created_at)
+        return _placed(keys.group(self.group_id), {**self.attributes(), **first})
+
     def orders(self) -> dict[str, Value]:
         """Its places in the app's lists of groups."""
-        first, last = keys.groups_of_app(self.app_id), keys.groups_by_last(self.app_id)
-        ranked = keys.groups_by_total(self.app_id)
-        return _orders(ranked, first, last) | orders_of(
-            self.group_id, self.created_at, self.total, self.last_at
+        return group_places.places(
+            self.app_id, self.group_id, self.created_at, self.total, self.last_at
         )
 
     def by_class(self) -> Item:
@@ -475,6 +515,7 @@ class GroupVersion(_Record):
     total: int
     first_at: str
     last_at: str
+    sampled: int | None = None
 
     def item(self) -> Item:
         key = keys.group_version(self.group_id, self.version_id)
@@ -482,25 +523,9 @@ class GroupVersion(_Record):
 
     def orders(self) -> dict[str, Value]:
         """Its places in the version's lists of groups."""
-        first, last = keys.groups_of_version(self.version_id), keys.groups_by_last(self.version_id)
-        ranked = keys.groups_by_total(self.version_id)
-        return _orders(ranked, first, last) | orders_of(
-            self.group_id, self.first_at, self.total, self.last_at
+        return group_places.places(
+            self.version_id, self.group_id, self.first_at, self.total, self.last_at
         )
-
-
-def _orders(ranked: str, first: str, last: str) -> dict[str, Value]:
-    return {"app_pk": first, "group_pk": ranked, "user_pk": last}
-
-
-def orders_of(group_id: int, first_at: str, total: int, last_at: str) -> dict[str, Value]:
-    """The sort keys of a group: by its first crash, by how many it has, by its last one."""
-    end = sortable(group_id)
-    return {
-        "app_sk": f"{first_at}#{end}",
-        "group_sk": f"{max(total, 0):012d}#{end}",
-        "user_sk": f"{last_at}#{end}",
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -572,11 +597,13 @@ class Upload(_Record):
 
 @dataclass(frozen=True, slots=True)
 class Landing(_Record):
-    """The crash that a landed dump becomes, claimed before anything is made of it."""
+    """The crash that a landed dump becomes, claimed before anything is made of it; forgotten with
+    it, or some time after it was counted only."""
 
     claim: str
     app_id: str
     report_id: int
+    expires_at: int | None = None
 
     def item(self) -> Item:
         return _placed(keys.landing(self.app_id, self.claim), self.attributes())

@@ -36,9 +36,15 @@ class Regressions:
         self._table = table
 
     def among(
-        self, groups: Iterable[Group], rows: Mapping[int, Sequence[Row]]
+        self,
+        groups: Iterable[Group],
+        rows: Mapping[int, Sequence[Row]],
+        unstored: Iterable[Version] = (),
     ) -> dict[int, Regression]:
-        """The regressions that the groups' new `rows` are, by the groups' ids."""
+        """The regressions that the groups' new `rows` are, by the groups' ids.
+
+        `unstored` are versions of the rows that are not in the table yet.
+        """
         suspects: dict[int, tuple[Group, list[Row]]] = {}
         for group in groups:
             again = [row for row in rows.get(group.group_id, ()) if _is_again(row, group)]
@@ -47,6 +53,7 @@ class Regressions:
         if not suspects:
             return {}
         versions = self._versions(suspects.values())
+        versions.update((version.version_id, version) for version in unstored)
         found: dict[int, Regression] = {}
         for group_id, (group, again) in suspects.items():
             newer = [row for row in again if _is_in_newer_version(row, group, versions)]

@@ -19,8 +19,9 @@ from chalicelib.belongings import items_of
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Assignment, Founder
 from chalicelib.bucketing.stack import normalise
-from chalicelib.commit import described, titled
-from chalicelib.errors import CrashbucketError, FormatError, NotFound
+from chalicelib.described import described, titled
+from chalicelib.errors import CrashbucketError, FormatError, NotFound, TryAgain
+from chalicelib.group_places import place_by_first
 from chalicelib.ids import sortable
 from chalicelib.left_groups import left
 from chalicelib.left_stacks import left_stack
@@ -31,9 +32,9 @@ from chalicelib.records import (
     StoredReport,
     Version,
     bucket_pointer,
-    orders_of,
     stack_pointer,
 )
+from chalicelib.sampling import Weights
 from chalicelib.storage.ports import (
     Check,
     ConditionFailed,
@@ -46,7 +47,6 @@ from chalicelib.storage.ports import (
     Update,
     Value,
 )
-from chalicelib.symbols.source import SymbolsAway
 from chalicelib.tasks import Place, ReadAnew, encode, settled_s
 from chalicelib.waiting import Notes, lacking_of
 
@@ -114,7 +114,7 @@ class Regrouping:
             raise Unreadable(f"report {report_id} cannot be read: {error}") from error
         try:
             report = self._services.reader.crash(received)
-        except SymbolsAway:
+        except TryAgain:  # the store's fault
             raise
         except Exception as error:  # one report that breaks the reader
             raise Unreadable(f"report {report_id} cannot be read: {error!r}") from error
@@ -164,7 +164,7 @@ class Regrouping:
                 new_groups = 1
                 before = group or _lost(stored)
                 made = replace(
-                    before, group_id=group_id, bucket_id=bucket_id, total=0,
+                    before, group_id=group_id, bucket_id=bucket_id, total=0, sampled=None,
                     created_at=stored.date, last_at=stored.date, last_version_id=version_id,
                     merged_into=None, unlisted=None, kept=None,
                     **titled(anew.report),
@@ -199,7 +199,9 @@ class Regrouping:
         )
         if stack != stored.fingerprint:
             operations.append(left_stack(self._app_id, stored.fingerprint))
-        operations.append(self._delta(stored, moved, new_groups))
+        weights = Weights(self._table, self._app_id, [stored])
+        operations += weights.moved(stored, moved)
+        operations.append(self._delta(stored, moved, new_groups, weights.of(stored)))
         if (group_id, version_id) != (stored.group_id, stored.version_id):
             operations.append(left(self._app_id, stored.group_id, [stored.version_id]))
         return operations, group_id
@@ -221,11 +223,11 @@ class Regrouping:
         if not change:
             return []
         changed = replace(group, **cast(dict[str, Any], change))
-        place = orders_of(group_id, changed.created_at, group.total, group.last_at)["app_sk"]
+        place = place_by_first(self._app_id, group_id, changed.created_at)
         return [
             Update(
                 keys.group(group_id),
-                set={**change, "app_sk": place},
+                set={**change, "app_sk": place["app_sk"]},
                 require={"created_at": group.created_at, "bucket_id": group.bucket_id},
             ),
             *_renamed(group, changed),
@@ -280,21 +282,25 @@ class Regrouping:
             task = ReadAnew(self._app_id, group_id, everything=True)
             self._services.queue.send(encode(task), delay_s=delay_s)
 
-    def _delta(self, stored: StoredReport, moved: StoredReport, new_groups: int) -> Put:
-        """Takes the report from the counts of where it was, and adds it to those of where it is."""
-        there = deltas.row_of(moved.group_id, moved.version_id, moved.date, moved.fingerprint)
-        return self._delta_of(stored, [self._less(stored), there], new_groups)
+    def _delta(
+        self, stored: StoredReport, moved: StoredReport, new_groups: int, weight: int
+    ) -> Put:
+        """Takes the report from the counts of where it was, and adds it to those of where it is,
+        with those that it stands for."""
+        place = (moved.group_id, moved.version_id, moved.date, moved.fingerprint)
+        there = deltas.row_of(*place, weight)
+        return self._delta_of(stored, [self._less(stored, weight), there], new_groups)
 
-    def _less(self, stored: StoredReport) -> deltas.Row:
+    def _less(self, stored: StoredReport, weight: int) -> deltas.Row:
         # earlier forms counted no stacks
         stack = stored.fingerprint if self._is_counted(stored.fingerprint) else ""
-        row = deltas.row_of(stored.group_id, stored.version_id, stored.date, stack)
-        return row._replace(reports=-1)
+        place = (stored.group_id, stored.version_id, stored.date, stack)
+        return deltas.less(deltas.row_of(*place, weight))
 
     def _delta_of(self, stored: StoredReport, rows: list[deltas.Row], new_groups: int = 0) -> Put:
         shard = stored.report_id % keys.DELTA_SHARDS
         batch = sortable(self._services.ids.next())
-        return deltas.delta_put(self._app_id, shard, batch, rows, new_groups)
+        return deltas.delta_put(self._app_id, shard, batch, rows, new_groups, moved=True)
 
     def _is_counted(self, fingerprint: str) -> bool:
         if fingerprint not in self._counted:
@@ -319,6 +325,7 @@ class Regrouping:
     def _take_back(self, stored: StoredReport) -> None:
         """Erase the report again, with its counts."""
         doomed = items_of(stored)
+        weights = Weights(self._table, self._app_id, [stored])
         if stored.database_id:
             place = keys.database_id(stored.database_id)
             alias = self._table.get(place)
@@ -327,7 +334,8 @@ class Regrouping:
         operations: list[Operation] = [
             Delete(keys.report(stored.report_id), require=_as_it_is(stored)),
             *map(Delete, doomed),
-            self._delta_of(stored, [self._less(stored)]),
+            *weights.taken(stored),
+            self._delta_of(stored, [self._less(stored, weights.of(stored))]),
             left(self._app_id, stored.group_id, [stored.version_id]),
             left_stack(self._app_id, stored.fingerprint),
         ]

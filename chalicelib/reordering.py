@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import cast
 
-from chalicelib import keys
+from chalicelib import group_places, keys
 from chalicelib.records import Group, GroupVersion
 from chalicelib.storage.ports import (
     ConditionFailed,
@@ -33,12 +33,17 @@ class Reordering:
     def run(self) -> int:
         """How many groups, and groups in a version, were not where they belong."""
         placed = 0
-        for listed in list(query_all(self._table, keys.groups_of_app(self._app_id), index=BY_APP)):
+        for listed in self._listed():
             for item in self._parts_of(cast(int, listed["group_id"])):
                 placed += self._place(Key(str(item["pk"]), str(item["sk"])))
         for version in list(query_all(self._table, keys.version(self._app_id, "", "").pk)):
             self._count_groups(cast(int, version["version_id"]))
         return placed
+
+    def _listed(self) -> list[Item]:
+        """The app's groups: also those in the list that an earlier version had in one partition."""
+        before = query_all(self._table, f"groups#{self._app_id}", index=BY_APP)
+        return [*before, *group_places.listed(self._table, self._app_id)]
 
     def _parts_of(self, group_id: int) -> Iterator[Item]:
         """The group's own item and those of its versions."""
@@ -71,8 +76,7 @@ class Reordering:
         key = keys.totals(keys.version_partition(version_id))
         for _ in range(_MAX_ATTEMPTS):
             known = (self._table.get(key) or {}).get("groups")
-            parts = query_all(self._table, keys.groups_of_version(version_id), index=BY_APP)
-            groups = sum(1 for _ in parts)
+            groups = sum(1 for _ in group_places.listed(self._table, version_id))
             if known == groups:
                 return
             with suppress(ConditionFailed):

@@ -17,14 +17,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
-from chalicelib import clock, keys, waiting
+from chalicelib import clock, group_places, keys, waiting
 from chalicelib.bootstrap import Services
 from chalicelib.placement import Placement
 from chalicelib.records import StoredReport
 from chalicelib.regrouping import Regrouping, Unreadable
 from chalicelib.settling import Settling
-from chalicelib.storage.ports import Put, SortRange, get_all, query_all
-from chalicelib.storage.schema import BY_APP
+from chalicelib.storage.ports import Put, get_all
 from chalicelib.tasks import (
     MappingArrived,
     ReadAnew,
@@ -34,13 +33,13 @@ from chalicelib.tasks import (
     announce,
     encode,
     settled_s,
+    work_s,
 )
 
 _log = logging.getLogger(__name__)
 
 _STACKS_A_MESSAGE = 1000  # of 35 bytes: an SQS message has room for 256 kB
 _SETTLED_TOGETHER = 0.25  # of the time until it: what asks for settling within it asks once
-_PART_OF_VISIBILITY = 0.25  # of a message's time is worked; the rest is left to another message
 
 
 class Resymbolication:
@@ -53,7 +52,7 @@ class Resymbolication:
         self._services = services
         self._table = services.table
         visibility_s = services.settings.visibility_s
-        self._work_s = visibility_s * _PART_OF_VISIBILITY
+        self._work_s = work_s(visibility_s)
         # No crash that was in work when symbols arrived, or a group was left, is in work then.
         self._settled_s = settled_s(visibility_s)
 
@@ -129,10 +128,8 @@ class Resymbolication:
 
     def _mapping_arrived(self, task: MappingArrived) -> None:
         until = time.monotonic() + self._work_s
-        partition = keys.groups_of_version(task.version_id)
         self._services.counts.fold_all(task.app_id)  # a group is listed there once it is counted
-        behind = SortRange(low=f"{task.after}\0" if task.after else None)
-        for item in query_all(self._table, partition, index=BY_APP, sort=behind):
+        for item in group_places.listed(self._table, task.version_id, task.after):
             group_id = cast(int, item["group_id"])
             self._send(ReadAnew(task.app_id, group_id, version_id=task.version_id))
             if time.monotonic() > until:

@@ -24,6 +24,7 @@ from typing import cast
 
 from chalicelib import keys, left_groups
 from chalicelib.bootstrap import Services
+from chalicelib.group_places import places
 from chalicelib.left_groups import LeftGroup
 from chalicelib.left_stacks import settle_stacks
 from chalicelib.placement import Placement
@@ -33,7 +34,6 @@ from chalicelib.records import (
     Group,
     GroupVersion,
     bucket_pointer,
-    orders_of,
     stack_pointer,
 )
 from chalicelib.regrouping import Regrouping
@@ -54,6 +54,7 @@ from chalicelib.storage.schema import BY_GROUP
 
 _NOW = "9"  # after every time that is stored
 _MAX_ATTEMPTS = 10  # to settle one group while others write to it
+_IN_LISTS = ("app_pk", "group_pk", "user_pk")  # what has a group in the lists of its app
 _MAX_BROUGHT = 1000  # reports of a merged group at a time: placing.py has brought all but a few
 
 
@@ -149,9 +150,13 @@ class Settling:
             "created_at": oldest.date,
             "last_at": newest.date,
             "last_version_id": newest.version_id,
-            **orders_of(group.group_id, oldest.date, group.total, newest.date),
+            **places(self._app_id, group.group_id, oldest.date, group.total, newest.date),
         }
-        require: dict[str, Value] = {"last_at": group.last_at, "total": group.total}
+        require: dict[str, Value] = {
+            "last_at": group.last_at,
+            "total": group.total,
+            "unlisted": None,
+        }
         self._table.write([Update(keys.group(group.group_id), set=dates, require=require)])
         return True
 
@@ -189,7 +194,7 @@ class Settling:
         dates = {
             "first_at": ends.first_at,
             "last_at": ends.last_at,
-            **orders_of(part.group_id, ends.first_at, part.total, ends.last_at),
+            **places(part.version_id, part.group_id, ends.first_at, part.total, ends.last_at),
         }
         key = keys.group_version(part.group_id, part.version_id)
         self._table.write([Update(key, set=dates, require={"total": part.total})])
@@ -252,10 +257,11 @@ class Settling:
             return False
         if not group.unlisted:
             gone = _without_dates(group)
+            kept = {name: value for name, value in gone.set.items() if name not in _IN_LISTS}
             gone = replace(
                 gone,
-                set={**gone.set, "unlisted": True},
-                remove=("app_pk", "group_pk", "user_pk"),
+                set={**kept, "unlisted": True},
+                remove=_IN_LISTS,
                 require={**gone.require, "unlisted": None},
             )
             self._table.write([gone, *self._out_of_lists(group)])
@@ -315,7 +321,7 @@ class Settling:
 
 def _without_dates(group: Group) -> Update:
     """Takes the dates of the crashes it had from an empty group; the next one sets them."""
-    orders = orders_of(group.group_id, NO_FIRST, 0, NO_LAST)
+    orders = places(group.app_id, group.group_id, NO_FIRST, 0, NO_LAST)
     return Update(
         keys.group(group.group_id),
         set={"created_at": NO_FIRST, "last_at": NO_LAST, **orders},

@@ -32,7 +32,7 @@ class SymbolUploads:
 
     def open(self, app_id: str) -> str:
         """A place for one file of the app; the key to it."""
-        self._sweep()
+        self.sweep()
         key = secrets.token_hex(16)
         until = clock.now() + _OPEN_FOR
         upload = SymbolUpload(_digest(key), app_id, int(until.timestamp()))
@@ -66,8 +66,8 @@ class SymbolUploads:
             raise NotFound("upload", key)
         return upload
 
-    def _sweep(self) -> None:
-        """Take away files that were put and never completed."""
+    def sweep(self) -> None:
+        """Take away files that were put and never completed, a bounded number of them."""
         for blob_key in list(islice(self._blobs.keys(keys.SYMBOL_UPLOADS), _SWEPT_AT_ONCE)):
             if self._table.get(keys.symbol_upload_of_blob(blob_key)) is None:
                 self._blobs.delete(blob_key)

@@ -7,6 +7,7 @@ nothing. Each is a JSON object `{"task": NAME, ...}`.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeAlias, Union
 
@@ -91,8 +92,32 @@ class ExportReport:
     report_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Take away the reports of an app from before a day (`YYYY-MM-DD`)."""
+
+    app_id: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErasePerson:
+    """Erase what is kept of a person in an app, found in these places (see persons.py).
+
+    `after` is how far it is, and `erased` how many so far; the last look is
+    done again until it finds nothing.
+    """
+
+    app_id: str
+    identifier: str
+    where: tuple[str, ...]
+    after: str = ""
+    erased: int = 0
+    is_last: bool = False
+
+
 SymbolTask: TypeAlias = Union[SymbolsArrived, MappingArrived, ReadAnew, Settle]
-Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport]
+Task: TypeAlias = Union[SymbolTask, Place, FinishDeletion, ExportReport, Expire, ErasePerson]
 
 _NAMES: dict[str, type[Task]] = {
     "symbols_arrived": SymbolsArrived,
@@ -102,10 +127,25 @@ _NAMES: dict[str, type[Task]] = {
     "place": Place,
     "finish_deletion": FinishDeletion,
     "export_report": ExportReport,
+    "expire": Expire,
+    "erase_person": ErasePerson,
 }
 
 
+_IDENTIFIER = re.compile(r'("identifier":)"(?:[^"\\]|\\.)*"')
+
+BATCH = 25  # messages at a time: what one commit takes of known crashes
 MAX_DELAY_S = 900  # SQS's limit
+_PART_OF_VISIBILITY = 0.25
+_MAX_WORK_S = 15.0
+
+
+def work_s(visibility_s: int) -> float:
+    """For how many seconds a task works before it leaves the rest to another message.
+
+    A function that Lambda ends after a minute begins a task in the first quarter of that.
+    """
+    return min(visibility_s * _PART_OF_VISIBILITY, _MAX_WORK_S)
 
 
 def settled_s(visibility_s: int) -> int:
@@ -128,6 +168,11 @@ def encode(task: Task) -> str:
 def is_task(body: str) -> bool:
     """Whether a message is a task of ours rather than an event of the store."""
     return body.startswith('{"task":')
+
+
+def for_log(body: str) -> str:
+    """A task as a log may have it: without whom it is about."""
+    return _IDENTIFIER.sub(r'\1"..."', body)
 
 
 def decode(body: str) -> Task | None:

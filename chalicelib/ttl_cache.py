@@ -31,5 +31,8 @@ class TtlCache(Generic[K, V]):
             self._entries.clear()
         self._entries[key] = (self._now() + self._ttl_s, value)
 
+    def forget(self, key: K) -> None:
+        self._entries.pop(key, None)
+
     def clear(self) -> None:
         self._entries.clear()

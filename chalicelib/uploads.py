@@ -16,7 +16,7 @@ from chalicelib import clock, keys
 from chalicelib.errors import InvalidRequest, NotFound, PayloadTooLarge
 from chalicelib.landing import SUFFIX, claim_of_upload
 from chalicelib.minidump_payload import MAX_NAME_CHARS
-from chalicelib.records import DeadLetter, Landing, StoredReport, Upload
+from chalicelib.records import DeadLetter, Deleted, Landing, Upload
 from chalicelib.storage.ports import Blobs, Put, SignedUpload, Table
 
 State: TypeAlias = Literal["waiting", "received", "processed", "failed"]
@@ -101,7 +101,8 @@ class Uploads:
     def _of_crash(self, report_id: int) -> UploadState:
         item = self._table.get(keys.report(report_id))
         if item is not None:
-            if StoredReport.at(item) is None:
+            note = Deleted.at(item)
+            if note is not None and note.counted_by is None:
                 return UploadState("failed", report_id, "the crash was deleted")
             return UploadState("processed", report_id)
         letter = self._table.get(keys.deadletter(report_id))

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias, get_args
 
 from chalicelib import clock, keys
 from chalicelib.accounts import Accounts
-from chalicelib.errors import CrashbucketError, InvalidRequest, NotFound, Unauthenticated
+from chalicelib.errors import InvalidRequest, NotFound, TryAgain, Unauthenticated
 from chalicelib.records import User
 from chalicelib.storage.ports import ConditionFailed, Delete, Put, Table, Update, Value, query_all
 from chalicelib.ttl_cache import TtlCache
@@ -43,7 +43,7 @@ _WAITING_AT_MOST = 8  # nor every thread
 _NOBODY = User("", "read", "", b"\0" * _SALT_BYTES, b"", _COST, _BLOCK_SIZE, _PARALLEL)
 
 
-class TooManyLogins(CrashbucketError):
+class TooManyLogins(TryAgain):
     """More passwords are being checked than this process has time for; try again."""
 
 
@@ -116,6 +116,10 @@ class Users:
     def all(self) -> Iterator[User]:
         """Every user, in the order of their addresses."""
         return map(User.from_item, query_all(self._table, keys.user("").pk))
+
+    def find(self, email: str) -> User | None:
+        """The user of that address, in whatever case it is written."""
+        return self._find(_normalised(email))
 
     def remove(self, email: str) -> None:
         """Take the user away, at once; raises `NotFound`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import signal
 import sys
@@ -47,14 +46,17 @@ def _application() -> Any:
     end_with_parent(starter.pid)
 
     from app import app  # noqa: PLC0415 - granian's own main process needs none of it
-    from chalicelib.bootstrap import services  # noqa: PLC0415
+    from chalicelib import bootstrap  # noqa: PLC0415
+    from chalicelib.config import Settings  # noqa: PLC0415
     from chalicelib.storage.embedded.blobs import EmbeddedBlobs  # noqa: PLC0415
+    from chalicelib.telemetry.logs import log_plainly  # noqa: PLC0415
     from infra.signed_links import SignedLinks  # noqa: PLC0415
     from infra.wsgi import WsgiApp  # noqa: PLC0415
 
     sys.setswitchinterval(_SWITCH_S)
-    logging.basicConfig(level=logging.WARNING)
-    built = services()
+    log_plainly()
+    built = bootstrap.connect(Settings.from_environment(), measuring=True)
+    bootstrap.use(built)
     links = SignedLinks(built.blobs) if isinstance(built.blobs, EmbeddedBlobs) else None
     return WsgiApp(app, built.settings.max_body_bytes, links)
 

@@ -1,4 +1,5 @@
-"""The embedded server: HTTP processes in front, workers that drain the queue behind."""
+"""The embedded server: HTTP processes in front, workers that drain the queue behind, and a process
+for what is done every minute and hour."""
 
 from __future__ import annotations
 
@@ -41,10 +42,12 @@ def serve(options: ServeOptions, settings: Settings) -> None:
     bootstrap.connect(settings)  # makes the data folder before several processes would
     http = [sys.executable, "-m", "infra.http_process", options.host, str(options.port)]
     worker = [sys.executable, "-m", "infra.worker_process"]
+    schedule = [sys.executable, "-m", "infra.schedule_process"]
     keep_all(
         [
             *(Child(http) for _ in range(options.http_processes)),
             *(Child(worker, after_death=["--careful"]) for _ in range(options.workers)),
+            Child(schedule),
         ],
         stop_within_s=_STOP_WITHIN_S,
     )

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote
 
 from chalice.app import Chalice
 
+from chalicelib.correlation import HEADER, of_client, take_up
 from chalicelib.handlers.common import BODY_ABOVE, TELLS_OF_LARGE_BODIES
 from infra.router import Router
 from infra.signed_links import SignedLinks
@@ -44,18 +45,23 @@ class WsgiApp:
         self._links = links
 
     def __call__(self, environ: Mapping[str, Any], start_response: StartResponse) -> list[bytes]:
+        request_id = of_client(environ.get("HTTP_X_REQUEST_ID"))
+        take_up(request_id)
         try:
-            status, headers, body = self._answer(environ)
+            status, headers, body = self._answer(environ, request_id)
         except Refused as refused:
             status, headers, body = _message(refused.status, str(refused))
         except Exception:  # whatever breaks, the client gets an answer
             _log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
             status, headers, body = _message(500, "internal error")
+        take_up("")
+        if not any(name == HEADER for name, _ in headers):
+            headers.append((HEADER, request_id))
         headers.append(("Content-Length", str(len(body))))
         start_response(_STATUS.get(status, f"{status} Unknown"), headers)
         return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else body]
 
-    def _answer(self, environ: Mapping[str, Any]) -> Answer:
+    def _answer(self, environ: Mapping[str, Any], request_id: str) -> Answer:
         path = _path(environ)
         if self._links is not None and path.startswith("/blobs/"):
             return self._links.answer(path, environ)
@@ -82,7 +88,7 @@ class WsgiApp:
             event = _event(environ, path, route, wanted, variables, body)
         except ValueError:
             return _message(400, "the query has too many parameters")
-        event["requestContext"].update(told)
+        event["requestContext"].update(told, requestId=request_id)
         return _response(self._app(event, None))
 
     def _preflight(self, route: str) -> Answer:

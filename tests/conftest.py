@@ -18,7 +18,9 @@ from chalicelib.storage.embedded.store import open_store
 def services(tmp_path: Path) -> Iterator[Services]:
     """The whole service over an empty store, in use for the doors too."""
     store = open_store(tmp_path / "data")
-    built = bootstrap.build(Settings(), store.table, store.blobs, store.queue)
+    built = bootstrap.build(
+        Settings(), store.table, store.blobs, store.queue, notifications=store.notifications
+    )
     bootstrap.use(built)
     yield built
     bootstrap.use(None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from chalicelib import bootstrap, clock, keys
+from chalicelib import bootstrap, clock, group_places, keys
 from chalicelib.bootstrap import Services
 from chalicelib.bucketing.assignment import Assignment
 from chalicelib.bucketing.stack import normalise
@@ -25,7 +25,6 @@ from chalicelib.records import App, Group, StoredReport
 from chalicelib.recount import recount_app
 from chalicelib.storage.events import object_created
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Blobs, Queue, Table, query_all
-from chalicelib.storage.schema import BY_APP
 from chalicelib.tasks import SymbolsArrived, announce, settled_s
 from chalicelib.worker import Worker
 from tests.disturbances import Died, Disturbance, Disturbed
@@ -338,7 +337,7 @@ class World:
     def _of_groups(self, app: App, reports: Sequence[StoredReport]) -> Iterator[str]:
         inside = self.onlooker.services
         table, bucketing = inside.table, inside.bucketing
-        items = query_all(table, keys.groups_of_app(app.app_id), index=BY_APP)
+        items = group_places.listed(table, app.app_id)
         groups = {group.group_id: group for group in map(Group.from_item, items)}
         sizes = Counter(report.group_id for report in reports)
         for group_id in groups.keys() - sizes.keys():

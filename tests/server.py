@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,14 @@ def free_port() -> int:
 class RunningServer:
     """`crashbucket serve` in a process group of its own."""
 
-    def __init__(self, data: Path, port: int | None = None, workers: int = 1) -> None:
-        self.data, self.workers = data, workers
+    def __init__(
+        self,
+        data: Path,
+        port: int | None = None,
+        workers: int = 1,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data, self.workers, self.settings = data, workers, settings or {}
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -40,6 +47,7 @@ class RunningServer:
                 *("--workers", str(self.workers)),
             ],
             cwd=ROOT,
+            env={**os.environ, **self.settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,

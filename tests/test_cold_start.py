@@ -10,7 +10,17 @@ import pytest
 # What they are for stands in docs/dependencies.md.
 HEAVY = (
     *("symbolic", "multi_demangle", "cffi", "siggen", "glom", "msgpack", "luqum", "ply"),
-    *("boto3", "botocore", "aws_lambda_powertools", "granian", "click", "tqdm", "sqlite3"),
+    *(
+        "boto3",
+        "botocore",
+        "aws_lambda_powertools",
+        "aws_xray_sdk",
+        "prometheus_client",
+        "granian",
+        "click",
+        "tqdm",
+        "sqlite3",
+    ),
     *("chalicelib.formats.minidump.report", "chalicelib.formats.minidump.reader", "subprocess"),
 )
 
@@ -28,6 +38,13 @@ def test_the_app_imports_nothing_heavy() -> None:
     modules = imported_by("import app")
     assert "chalicelib.handlers.hockeyapp" in modules
     assert not modules & set(HEAVY)
+
+
+def test_a_function_that_no_request_calls_imports_no_door() -> None:
+    modules = imported_by("from chalicelib.handlers import events")
+    assert not modules & set(HEAVY)
+    assert not {name for name in modules if name.startswith("chalicelib.handlers.hockeyapp")}
+    assert "chalicelib.handlers.application" not in modules
 
 
 @pytest.mark.parametrize(

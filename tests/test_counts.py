@@ -109,3 +109,30 @@ def test_a_group_that_was_deleted_meanwhile_holds_up_no_other(services: Services
     assert services.counts.total(keys.app_partition(app.app_id), ()) == written
     assert services.table.get(keys.group(1)) is None
     assert set(lost) == {1}
+
+
+def test_a_delta_of_an_earlier_form_is_counted(services: Services, app: App) -> None:
+    make_groups(services, app)
+    key = keys.delta(app.app_id, 3, "1")
+    rows = [list(row[:7]) for row in rows_of(0, 9)]
+    services.table.write([Put({"pk": key.pk, "sk": key.sk, "rows": rows})])
+    assert [row.reports for row in services.counts.pending(app.app_id).rows] == [1] * 9
+    services.counts.fold_all(app.app_id)
+    assert services.counts.total(keys.app_partition(app.app_id), ()) == 9
+
+
+def test_groups_that_are_folded_stand_in_order_whatever_their_shards(
+    services: Services, app: App
+) -> None:
+    make_groups(services, app)
+    rows = [
+        Row(number, 1, "2026-11-28", "", number, *[WHEN.format(day=28, number=number)] * 2)
+        for number in range(1, GROUPS + 1)
+    ]
+    services.table.write([delta_put(app.app_id, 1, "1", rows, GROUPS)])
+    services.counts.fold_all(app.app_id)
+    for page in (1, 3, 6):  # from either end
+        listed = services.groups.of_app(app.app_id, Paging(page), "number_of_crashes", True)
+        first = GROUPS - (page - 1) * 25
+        assert [entry.total for entry in listed.entries] == list(range(first, first - 25, -1))
+        assert listed.total_entries == GROUPS

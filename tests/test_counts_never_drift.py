@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chalicelib import clock, keys
+from chalicelib import clock, hours, keys, recent
 from chalicelib.errors import InvalidRequest, NotFound, Refused
 from chalicelib.group_decisions import GroupDecisions
 from chalicelib.left_groups import left_groups
@@ -27,14 +28,18 @@ from chalicelib.rebucketing import Rebucketing
 from chalicelib.records import RESOLVED, Group
 from chalicelib.recount import recount_app
 from chalicelib.resymbolication import Resymbolication
+from chalicelib.sessions import Started
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.tasks import SymbolsArrived
 from chalicelib.worker import Worker
+from tests.disturbances import Died, Disturbance, Disturbed, die
 from tests.named_by_builds import ENGINE, GAME, LATER_S, Clock, NamedByBuilds, crash, services_over
 
 ALL = os.environ.get("CRASHBUCKET_ALL_OPERATIONS") == "1"
 OPERATIONS = 50  # of one run
 RUNS = 200 if ALL else 20
+
+HALF_AN_HOUR_S = 1800  # the log keeps two days: more than all steps of a run
 
 _CAUSES, _DEPTHS = 5, 3
 _WHICH = st.integers(min_value=0, max_value=10**6)
@@ -58,6 +63,8 @@ class Service(RuleBasedStateMachine):
         self.decisions = GroupDecisions(self.services, self.app.app_id)
         self.worker = Worker(self.services)
         self.ids: list[int] = []
+        self.never: set[int] = set()  # those that were deleted before they were counted
+        self.batches: dict[int, int] = {}  # sessions
         self.groups: list[int] = []  # all that ever were
         self.decided: list[int] = []  # those that were merged or made by a split
 
@@ -84,10 +91,52 @@ class Service(RuleBasedStateMachine):
     def deliver_again(self, which: int) -> None:
         self.services.processor.process([self.ids[which % len(self.ids)]])
 
+    @rule(reports=st.integers(0, 4))
+    def limit(self, reports: int) -> None:
+        """As many are kept in a minute; of those above a sample is."""
+        self.services.policies.change(self.app.app_id, {"stored_per_minute": reports})
+
+    @rule(many=st.integers(2, 8), build=st.sampled_from([GAME, ENGINE]))
+    def storm(self, many: int, build: str) -> None:
+        for _ in range(many):
+            self.crash(0, 0, 1, build)
+
+    @rule(which=_WHICH, at=st.integers(1, 12), after=st.booleans())
+    def die_at_work(self, which: int, at: int, after: bool) -> None:
+        """A worker is killed at one of its writes; what it had comes again."""
+        disturbance = Disturbance()
+        table, blobs = self.services.table, self.services.blobs
+        dying = services_over(
+            Disturbed(table, disturbance),  # type: ignore[arg-type]
+            Disturbed(blobs, disturbance),  # type: ignore[arg-type]
+            self.store.queue,
+            self.reader,
+        )
+        start = which % len(self.ids)
+        disturbance.arm(at, die, after=after)
+        with suppress(Died):
+            dying.processor.process(self.ids[start : start + 6])
+            dying.processor.fold()
+
     @rule(which=_WHICH, many=st.integers(1, 3))
     def delete(self, which: int, many: int) -> None:
         start = which % len(self.ids)
-        self.services.deletion.delete(self.app.app_id, self.ids[start : start + many])
+        chosen = self.ids[start : start + many]
+        self.never.update(i for i in chosen if self._waits(i))
+        self.services.deletion.delete(self.app.app_id, chosen)
+
+    def _waits(self, report_id: int) -> bool:
+        """Whether a crash was taken, and nobody has processed or deleted it."""
+        is_known = self.store.table.get(keys.report(report_id)) is not None
+        return not is_known and self.store.blobs.size(keys.raw_blob(report_id)) is not None
+
+    @rule(batch=st.integers(1, 5), version=st.integers(1, 3), many=st.integers(1, 9))
+    def sessions_begin(self, batch: int, version: int, many: int) -> None:
+        hour = clock.to_stored(clock.now())[:13]
+        started = [Started(str(version), "", hour, many), Started(str(version), "b", hour, 1)]
+        if self.services.sessions.take(self.app.app_id, str(batch), started):
+            assert batch not in self.batches
+            self.batches[batch] = many + 1
 
     # --- the workers ---
 
@@ -95,7 +144,7 @@ class Service(RuleBasedStateMachine):
     def work(self) -> None:
         self.worker.step()
 
-    @rule(seconds=st.sampled_from([1, 61, LATER_S]))
+    @rule(seconds=st.sampled_from([1, 61, LATER_S, HALF_AN_HOUR_S]))
     def wait(self, seconds: int) -> None:
         self.time.now += seconds
         self.worker.drain()
@@ -196,6 +245,7 @@ class Service(RuleBasedStateMachine):
             belongs = placement.of_stacks([report.fingerprint], report.group_id)
             assert belongs[report.fingerprint] == report.group_id
         assert left_groups(self.services.table, app_id) == []
+        self._each_is_logged_once()
         listed = self._listed()
         for group_id in self.groups:
             item = self.services.table.get(keys.group(group_id))
@@ -203,6 +253,24 @@ class Service(RuleBasedStateMachine):
                 assert "app_pk" not in item
                 assert group_id not in listed
                 assert self.services.groups.find(group_id).merged_into is None
+
+    def _each_is_logged_once(self) -> None:
+        """New crashes, and no report that was moved or deleted; and each batch of sessions."""
+        app_id = self.app.app_id
+        self.services.counts.fold_all(app_id)
+        began = datetime.fromtimestamp(0, UTC)
+        logged = sum(
+            row.crashes
+            for shard in range(keys.RECENT_SHARDS)
+            for entry in recent.entries(self.store.table, app_id, shard, began, 100).entries
+            for row in entry.rows
+        )
+        assert logged == len(self.ids) - len(self.never)
+        today = clock.now().date()
+        found = hours.read(
+            self.store.table, keys.app_partition(app_id), today - timedelta(days=5), today
+        )
+        assert sum(hour.sessions for hour in found.values()) == sum(self.batches.values())
 
     def _listed(self) -> dict[int, int]:
         everything = Paging(1, 1000)

@@ -108,8 +108,8 @@ def everything(store: EmbeddedStore) -> dict[str, str]:
 
 def naming(kept: dict[str, str], identifier: int) -> list[str]:
     """What names a report or a group, but for what bucketing knows of a stack: the id of the
-    report that brought it names its bucket."""
-    knowledge = ("members#", "content#", *(f"stack#{key}" for key in _stacks(kept)))
+    report that brought it names its bucket. The log of what was folded goes after two days."""
+    knowledge = ("members#", "content#", "recent#", *(f"stack#{key}" for key in _stacks(kept)))
     return [
         key
         for key, item in kept.items()
@@ -361,7 +361,7 @@ def planned(services: Services, report_id: int) -> Callable[[], object]:
     """What commits a crash, planned now."""
     from chalicelib.commit import Batch
 
-    read = services.processor._read(report_id, services.crashes.payload(report_id))
+    read = services.processor.read(report_id, services.crashes.payload(report_id))
     batch = Batch(services.table, services.bucketing, services.ids)
     assert batch.plan([read], 0) == 1
     return lambda: services.table.write(batch.operations)
@@ -375,7 +375,7 @@ def test_a_worker_that_had_the_crash_before_does_not_bring_it_back(
     services: Services, store: EmbeddedStore, app: App, time: Calendar, fields: dict[str, str]
 ) -> None:
     report = crash(services, app, fields=fields)
-    read = services.processor._read(report.report_id, services.crashes.payload(report.report_id))
+    read = services.processor.read(report.report_id, services.crashes.payload(report.report_id))
     services.deletion.delete(app.app_id, [report.report_id])
     assert services.processor._commit([read]).already_stored == (report.report_id,)
     assert services.processor.process([report.report_id]).gone == (report.report_id,)

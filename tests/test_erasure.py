@@ -118,6 +118,22 @@ def test_what_is_left_of_groups_that_are_not_settled_goes_too(
     store.close()
 
 
+def test_what_was_decided_about_the_app_stays_and_its_webhooks(
+    services: Services, app: App
+) -> None:
+    hook = services.webhooks.create("https://hooks.example.com/", app_id=app.app_id)
+    decided: dict[str, object] = {"stored_per_minute": 7, "retention_days": 3, "alerts": ["spike"]}
+    services.policies.change(app.app_id, decided)
+    known = services.accounts.app(app.app_id)
+    receive(services, app, android_log())
+    Worker(services).drain()
+    services.eraser.erase([app.app_id])
+    assert services.policies.decided(app.app_id) == decided
+    assert services.webhooks.listed(app.app_id) == [hook]
+    assert services.accounts.app(app.app_id) == known
+    assert [it.retention_days for it in services.accounts.apps()] == [3]
+
+
 def test_symbols_stay_with_the_app(services: Services, app: App) -> None:
     from tests.symbols.samples import APP_SYM
 

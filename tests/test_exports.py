@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import bootstrap, clock, keys
+from chalicelib import bootstrap, clock, keys, schedule
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound
@@ -194,7 +194,7 @@ def test_files_are_swept_away_when_their_time_is_over_and_no_others(
     services.blobs.put(f"{keys.EXPORTS}x/none of ours", b"")
     with pytest.raises(NotFound):
         services.exports.open(report.report_id)
-    Worker(services).drain()
+    schedule.every_hour(services)
     gone = keys.export_blob(app.app_id, report.report_id)
     assert len(files(services)) == 2
     assert gone not in files(services)
@@ -206,17 +206,6 @@ def receive_and_process(services: Services, app: App) -> int:
     report_id = receive(services, app, android_log("b"))
     Worker(services).drain()
     return report_id
-
-
-def test_the_worker_sweeps_only_now_and_then(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    swept: list[None] = []
-    monkeypatch.setattr(services.exports, "sweep", lambda: swept.append(None))
-    worker = Worker(services)
-    for _ in range(5):
-        worker.step()
-    assert len(swept) == 1
 
 
 def test_erasing_an_app_takes_its_exports_away(

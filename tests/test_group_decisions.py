@@ -355,7 +355,7 @@ def test_what_takes_too_long_goes_on_where_it_was(
     for _ in range(4):
         came(services, app, ONE)
     monkeypatch.setattr("chalicelib.placing._PART", 1)
-    monkeypatch.setattr("chalicelib.placing._PART_OF_VISIBILITY", 0)
+    monkeypatch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", 0)
     decisions.merge(a, b)
     Placing(services).run(Place(app.app_id, a, a))
     assert totals(services, app) == {a: 4, b: 2}

@@ -146,7 +146,7 @@ def test_a_store_that_fails_meanwhile_only_delays_it(world: World) -> None:
 def test_much_is_done_in_many_parts(
     store: EmbeddedStore, time: Clock, monkeypatch: pytest.MonkeyPatch, owner: int | None
 ) -> None:
-    monkeypatch.setattr("chalicelib.resymbolication._PART_OF_VISIBILITY", 0)
+    monkeypatch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", 0)
     monkeypatch.setattr("chalicelib.resymbolication._STACKS_A_MESSAGE", 2)
     world = World(store.table, store.blobs, store.queue, time, apps=4)
     for app in world.apps[:3]:

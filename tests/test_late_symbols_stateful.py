@@ -108,7 +108,7 @@ class LateSymbols(RuleBasedStateMachine):
         self._disturb(process, disturbance)
         share = 0.0 if is_hasty else 0.25
         with self._patch.context() as patch:
-            patch.setattr("chalicelib.resymbolication._PART_OF_VISIBILITY", share)
+            patch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", share)
             self.world.step(process)
 
     @rule(process=_processes, app=_apps, disturbance=_disturbances)

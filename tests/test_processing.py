@@ -19,6 +19,7 @@ from chalicelib.processing import Outcome
 from chalicelib.queries.paging import Paging
 from chalicelib.records import App
 from chalicelib.recount import recount_app
+from chalicelib.storage.counting import CountingBlobs
 from chalicelib.symbols.source import SymbolsAway
 from tests.crashes import ANDROID_EXAMPLE, android_log, drain, receive
 from tests.formats.minidump.builder import MinidumpBuilder
@@ -54,6 +55,41 @@ def test_one_event_ten_times_gives_one_report_counted_once(services: Services, a
     outcomes = [services.processor.process([report_id]) for _ in range(10)]
     assert [outcome.stored for outcome in outcomes] == [(report_id,)] + [()] * 9
     assert all(outcome.already_stored == (report_id,) for outcome in outcomes[1:])
+    assert total(services, app) == 1
+
+
+def test_events_of_stored_reports_are_settled_by_a_look_once_some_have_come(
+    services: Services, app: App
+) -> None:
+    """As they come by a door that has each report processed before it answers."""
+    blobs = CountingBlobs(services.blobs)
+    built = bootstrap.build(services.settings, services.table, blobs, services.queue)
+    ids = [receive(services, app, android_log(cause)) for cause in ("a", "b", "c")]
+    services.processor.process(ids)
+
+    def fetched(*wanted: int) -> int:
+        blobs.reset()
+        assert built.processor.process(wanted).already_stored == wanted
+        return blobs.snapshot().gets
+
+    assert fetched(ids[0]) == 1
+    assert fetched(*ids[1:]) == 0
+    new = receive(services, app, android_log("d"))
+    outcome = built.processor.process([*ids, new])
+    assert (outcome.already_stored, outcome.stored) == (tuple(ids), (new,))
+    assert total(services, app) == 4
+    other = receive(services, app, android_log("e"))
+    assert built.processor.process([other]).stored == (other,)
+    assert fetched(other) == 1  # the last batch had none: it is not looked for
+
+
+def test_a_payload_at_hand_is_not_fetched(services: Services, app: App) -> None:
+    blobs = CountingBlobs(services.blobs)
+    built = bootstrap.build(services.settings, services.table, blobs, services.queue)
+    received = Payload(app.app_id, "hockeyapp", clock.now(), android_log())
+    report_id = built.intake.receive(received)
+    assert built.processor.process([report_id], {report_id: received}).stored == (report_id,)
+    assert blobs.snapshot().gets == 0
     assert total(services, app) == 1
 
 

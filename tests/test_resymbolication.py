@@ -183,7 +183,7 @@ def test_symbols_for_every_app_reach_each_and_those_of_one_only_that(
 def test_what_takes_too_long_goes_on_in_another_message(
     services: Services, app: App, reader: NamedByBuilds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.resymbolication._PART_OF_VISIBILITY", 0)
+    monkeypatch.setattr("chalicelib.tasks._PART_OF_VISIBILITY", 0)
     for offset in range(5):
         for _ in range(3):
             crash(services, app, (GAME, offset), (GAME, 1000))
@@ -224,3 +224,29 @@ def test_a_task_that_is_given_up_is_tried_again_later(services: Services, time: 
     Worker(services).drain()
     time.now += MAX_DELAY_S + 1
     assert [message.body for message in services.queue.receive()] == [body]
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_crashes_that_are_counted_only_move_with_their_sample(
+    services: Services, app: App, reader: NamedByBuilds, time: Clock, folded: bool
+) -> None:
+    services.policies.change(app.app_id, {"stored_per_minute": 2})
+    time.now -= time.now % 60  # all in one minute
+    for _ in range(10):
+        crash(services, app, (GAME, 16), (GAME, 1000))
+        Worker(services).step()
+    assert len(list(services.crashes.of_app(app.app_id))) == 3
+    if folded:
+        services.counts.fold_all(app.app_id)
+    reader.symbols[GAME] = {16: "Game::load", 1000: "Game::run"}
+    arrive(services, app, GAME)
+    for _ in range(3):
+        crash(services, app, (GAME, 16), (GAME, 1000))
+        Worker(services).drain()
+    services.counts.fold_all(app.app_id)
+    assert {name: count for name, (_, count) in groups(services, app).items()} == {"Game::load": 13}
+    for _ in range(2):
+        found = recount_app(services, app.app_id)
+        assert (found.reports, found.differences) == (13, ())
+        time.now += LATER_S
+        Worker(services).drain()

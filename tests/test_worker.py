@@ -20,8 +20,18 @@ from chalicelib.records import App
 from chalicelib.resymbolication import Resymbolication
 from chalicelib.storage.embedded.store import open_store
 from chalicelib.storage.events import object_created
-from chalicelib.tasks import MAX_DELAY_S, MappingArrived, Settle, SymbolsArrived, Task, encode
-from chalicelib.worker import BATCH, Worker
+from chalicelib.tasks import (
+    BATCH,
+    MAX_DELAY_S,
+    MappingArrived,
+    Settle,
+    SymbolsArrived,
+    Task,
+    encode,
+    settled_s,
+    work_s,
+)
+from chalicelib.worker import Worker
 from tests.crashes import android_log, receive
 
 
@@ -54,6 +64,18 @@ def test_it_drains_the_queue_and_folds(services: Services, app: App) -> None:
     assert services.queue.depth() == 0
     assert services.counts.pending(app.app_id).rows == ()
     assert services.counts.total(keys.app_partition(app.app_id), ()) == BATCH + 5
+
+
+def test_workers_that_begin_together_fold_at_different_times(services: Services, app: App) -> None:
+    folded = []
+    for chance in (0, 20):
+        worker = Worker(services, chance=lambda _, drawn=chance: drawn)
+        batches = 0
+        while not batches or services.counts.pending(app.app_id).rows:
+            receive(services, app, android_log())
+            batches += worker.step()
+        folded.append(batches)
+    assert folded == [24, 4]
 
 
 def test_a_bad_event_holds_up_no_other(
@@ -270,3 +292,24 @@ def test_a_failing_task_holds_up_no_other(
     services.queue.send(encode(MappingArrived(app.app_id, 7)))
     Worker(services).drain()
     assert seen == [Settle(app.app_id), MappingArrived(app.app_id, 7)]
+
+
+def test_what_came_often_is_processed_by_itself(
+    services: Services, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should it be what ended the workers before, it takes none of its neighbours along."""
+    often = {receive(services, app, android_log()) for _ in range(3)}
+    for _ in range(2):
+        services.queue.receive(visibility_s=0)
+    new = {receive(services, app, android_log()) for _ in range(2)}
+    asked = break_for(services, monkeypatch, lambda _: False)
+    Worker(services).drain()
+    assert set(asked[0]) == new
+    assert {len(batch) for batch in asked[1:]} == {1}
+    assert {batch[0] for batch in asked[1:]} == often
+
+
+@pytest.mark.parametrize(("visibility_s", "works_s"), [(60, 15), (360, 15), (8, 2)])
+def test_a_task_works_no_longer_than_a_function_lives(visibility_s: int, works_s: int) -> None:
+    assert work_s(visibility_s) == works_s
+    assert settled_s(visibility_s) in range(2 * visibility_s, MAX_DELAY_S + 1)

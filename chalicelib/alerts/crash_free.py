@@ -30,6 +30,8 @@ _POINTS_FACTOR = 1.25  # what more there have to be then
 _FURTHEST = 0.1  # of the stretches, which were bad hours rather than chance
 _FURTHEST_LEFT = 0.62  # of the variance of a normal distribution, without them
 _WANDERING = 0.06
+_TELLS_FROM = 20  # crashes expected of one hour: then that hour alone can say that all is well
+_WELL = 1.1  # times the expected, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ def judge_sessions(past: Sequence[HourOfSessions], policy: AppPolicy) -> Verdict
     `past` is oldest first, at most 28 days; the last entry is the last 60
     minutes, the others complete hours before it. `expected` is what as many
     sessions had of crashes in the past, so that `Watch` takes it as it takes a spike.
+    An hour that is well ends what the hours before it were.
     """
     calm: Verdict | None = None
     for hours in _WINDOWS:
@@ -53,6 +56,8 @@ def judge_sessions(past: Sequence[HourOfSessions], policy: AppPolicy) -> Verdict
         if verdict is not None and verdict.is_spike:
             return verdict
         calm = calm or verdict
+        if calm and calm.expected >= _TELLS_FROM and calm.observed <= _WELL * calm.expected:
+            break
     return calm
 
 

@@ -103,6 +103,6 @@ def held_back(late: float, came: float, wanted: float, kept: float = _KEPT) -> f
 
 
 def _level(a: float, b: float, slow_a: float, slow_b: float) -> float:
-    if slow_a <= 0:
+    if slow_a <= 0 or slow_b <= 0:
         return 1.0 if slow_b <= 0 else 0.0
     return (a + _PRIOR_CRASHES) / (b + _PRIOR_CRASHES * slow_b / slow_a)

@@ -24,7 +24,11 @@ class Alert:
     before `opened_at`, where the past lets expect `expected_milli` / 1000.
     `key` is the same for the same alert found twice (a tick that ran again), so
     that it opens once. An alert is over at `closed_at`; `acknowledged_at` keeps
-    it quiet until then.
+    it quiet until then. `alert_id` is given when it opens.
+
+    `group_id` and `version_id` are what it is about; or, with `group_percent`
+    and `version_percent`, what makes so much of the increase. People were told
+    of the event by another alert where it is `part_of` that one.
     """
 
     app_id: str
@@ -38,6 +42,18 @@ class Alert:
     minutes: int = 0
     group_id: int | None = None
     version_id: int | None = None
+    group_percent: int | None = None
+    version_percent: int | None = None
+    part_of: int | None = None
     acknowledged_at: str | None = None
     acknowledged_by: str | None = None
     closed_at: str | None = None
+    alert_id: int = 0
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it goes on until it is over; the others tell of a moment."""
+        return self.kind in _LASTING
+
+
+_LASTING = frozenset({AlertKind.SPIKE, AlertKind.CRASH_FREE_DROP})

@@ -116,9 +116,26 @@ class Bucketing:
         """Where the stack would go in an app (None: in a new one); nothing is stored."""
         known = self._known(stack, None)
         if known is not None:
-            itself = Match(known.fingerprint, known.founder, TOP_SCORE)
-            return Preview(self._complete(known).buckets, itself)
-        near = self._near(stack if app_id is None else self.named(stack, app_id))
+            return self._as_known(known)
+        return self._as_near(self._near(stack if app_id is None else self.named(stack, app_id)))
+
+    def recognise(self, stack: Stack) -> Preview | None:
+        """Where the stack would go if one is stored that equals it, or that has no frames either
+        and says the same; None for a new one, which is compared with no other.
+
+        Two reads at most.
+        """
+        known = self._known(stack, None)
+        if known is not None:
+            return self._as_known(known)
+        same = self._same_content(stack)
+        return None if same is None else self._as_near(_same_words(stack, same))
+
+    def _as_known(self, known: KnownStack) -> Preview:
+        itself = Match(known.fingerprint, known.founder, TOP_SCORE)
+        return Preview(self._complete(known).buckets, itself)
+
+    def _as_near(self, near: _Near) -> Preview:
         own: dict[str, str | None] = dict.fromkeys(self.thresholds)
         return Preview({**own, **self._shared(near)}, near.match)
 
@@ -274,9 +291,10 @@ class Bucketing:
     def _near(self, stack: Stack) -> _Near:
         """What lies around a new stack."""
         same = self._same_content(stack)
-        if same is not None or not (stack.frames or stack.content):
-            match = Match(same.fingerprint, same.founder, _TOP_WITHOUT_FRAMES) if same else None
-            return _Near(Weighed(stack, (), ()), {}, match, same.buckets if same else {})
+        if same is not None:
+            return _same_words(stack, same)
+        if not (stack.frames or stack.content):
+            return _Near(Weighed(stack, (), ()))
         postings = self._index.read(terms.terms(stack))
         total = postings[ALL].stacks
         weighed = _weigh(stack, postings, total)
@@ -370,6 +388,12 @@ class Bucketing:
     def _weighed(self, stack: Stack) -> Weighed:
         postings = self._index.read(terms.terms(stack))
         return _weigh(stack, postings, postings[ALL].stacks)
+
+
+def _same_words(stack: Stack, same: KnownStack) -> _Near:
+    """What lies around a crash without frames that says what another one said."""
+    match = Match(same.fingerprint, same.founder, _TOP_WITHOUT_FRAMES)
+    return _Near(Weighed(stack, (), ()), {}, match, same.buckets)
 
 
 def score_of(one: Weighed, other: Weighed) -> float:

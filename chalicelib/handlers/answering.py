@@ -8,7 +8,7 @@ from typing import ParamSpec
 
 from chalice.app import Response
 
-from chalicelib.errors import CrashbucketError
+from chalicelib.errors import CrashbucketError, TooManyCrashes, TryAgain
 
 P = ParamSpec("P")
 
@@ -27,8 +27,20 @@ def answering(
             try:
                 return view(*args, **kwargs)
             except CrashbucketError as error:
-                return shape(error)
+                return timed(shape(error), error)
 
         return answered
 
     return decorated
+
+
+def busy_status(error: TryAgain) -> int:
+    """429 where the caller's app has too much, 503 where the service has."""
+    return 429 if isinstance(error, TooManyCrashes) else 503
+
+
+def timed(answer: Response, error: CrashbucketError) -> Response:
+    """The answer, with when to ask again where that may help."""
+    if isinstance(error, TryAgain):
+        answer.headers["Retry-After"] = str(error.after_s)
+    return answer

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
-from chalice.app import APIGateway, Chalice, Request, RestAPIEventHandler
+from chalice.app import APIGateway, Chalice, Request, Response, RestAPIEventHandler
+
+from chalicelib.correlation import HEADER
+from chalicelib.errors import TryAgain
+from chalicelib.handlers.answering import busy_status, timed
+from chalicelib.handlers.common import json_answer
+from chalicelib.telemetry.functions import invoked
 
 
 class Application(Chalice):
@@ -39,9 +46,16 @@ class Application(Chalice):
         self._requests.current = request
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Answer one event of API Gateway (REST, Lambda proxy)."""
+        """Answer one event of API Gateway (REST, Lambda proxy), naming its request's id."""
+        request_id = str((event.get("requestContext") or {}).get("requestId") or "")
+        answer = invoked("api", lambda: self._answer(event, context), request_id)
+        if request_id:
+            answer.setdefault("headers", {})[HEADER] = request_id
+        return answer
+
+    def _answer(self, event: Any, context: Any) -> dict[str, Any]:
         self.lambda_context = context
-        handler = RestAPIEventHandler(
+        handler = _Handler(
             self.routes,
             self._answers,
             self.log,
@@ -51,3 +65,13 @@ class Application(Chalice):
         self.current_request = handler.create_request_object(event, context)
         answer: dict[str, Any] = handler(event, context)
         return answer
+
+
+class _Handler(RestAPIEventHandler):
+    """A store that is away is no error of ours: whoever asked may do so again."""
+
+    def _unhandled_exception_to_response(self) -> Response:
+        error = sys.exception()
+        if isinstance(error, TryAgain):
+            return timed(json_answer({"message": str(error)}, busy_status(error)), error)
+        return super()._unhandled_exception_to_response()

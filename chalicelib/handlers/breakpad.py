@@ -8,8 +8,9 @@ from functools import wraps
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib import crash_uuid
-from chalicelib.errors import InvalidRequest, NotFound, PayloadTooLarge
+from chalicelib.errors import InvalidRequest, NotFound, PayloadTooLarge, TryAgain
 from chalicelib.handlers import minidump_posts
+from chalicelib.handlers.answering import busy_status, timed
 from chalicelib.handlers.common import (
     ANY_TYPE,
     TELLS_OF_LARGE_BODIES,
@@ -36,6 +37,8 @@ def _plain_errors(view: Callable[[str], Response]) -> Callable[[str], Response]:
             return text_answer(str(error), 404)
         except InvalidRequest as error:
             return text_answer(str(error), 400)
+        except TryAgain as error:
+            return timed(text_answer(str(error), busy_status(error)), error)
 
     return answered
 

@@ -23,6 +23,7 @@ from chalicelib.errors import (
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    TryAgain,
     Unauthenticated,
 )
 from chalicelib.handlers.answering import answering
@@ -38,7 +39,6 @@ from chalicelib.handlers.common import (
 from chalicelib.handlers.minidump_posts import symbols_request
 from chalicelib.handlers.public_url import public_url
 from chalicelib.records import App
-from chalicelib.users import TooManyLogins
 
 routes = Blueprint(__name__)
 
@@ -75,7 +75,7 @@ def _told(error: CrashbucketError) -> tuple[int, str]:
             return 400, str(error)
         case PayloadTooLarge():
             return 413, str(error)
-        case TooManyLogins():
+        case TryAgain():
             return 503, str(error)
     raise error
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from urllib.parse import urlsplit
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.errors import CrashbucketError, InvalidRequest, NotFound, PayloadTooLarge
+from chalicelib.errors import CrashbucketError, InvalidRequest, NotFound, PayloadTooLarge, TryAgain
 from chalicelib.feedback import MAX_DESCRIPTION_CHARS, MAX_SUMMARY_CHARS, AlreadyReported
+from chalicelib.handlers.answering import busy_status, timed
 from chalicelib.handlers.common import (
     ANY_TYPE,
     TELLS_OF_LARGE_BODIES,
@@ -19,7 +19,7 @@ from chalicelib.handlers.common import (
     text_answer,
 )
 from chalicelib.handlers.hockeyapp_shape import identifier
-from chalicelib.handlers.public_url import public_url
+from chalicelib.handlers.public_url import path_prefix
 
 routes = Blueprint(__name__)
 
@@ -94,6 +94,8 @@ def _refused(error: CrashbucketError) -> Response:
             return text_answer(str(error), 413)
         case InvalidRequest():
             return text_answer(str(error), 400)
+        case TryAgain():
+            return timed(text_answer(str(error), busy_status(error)), error)
     raise error
 
 
@@ -160,8 +162,7 @@ def _text(said: str) -> str:
 
 
 def _prefix() -> str:
-    """What the paths of this service begin with for the client: a stage, or a proxy's part."""
-    return urlsplit(public_url(_request(), services().settings.base_url)).path
+    return path_prefix(_request(), services().settings.base_url)
 
 
 def _incoming() -> Incoming:

@@ -76,9 +76,13 @@ def receive_log(app: App, log: bytes, description: bytes, form: Form) -> int:
 
 
 def receive_quincy(app: App, crash: QuincyCrash, form: Form) -> int:
-    """Take one crash of a QuincyKit post; the new crash's id."""
-    received = payload_of(app.app_id, crash, clock.now(), attachments_of(form))
-    return services().intake.receive(received)
+    """Take one crash of a QuincyKit post, whose app is open to it; the new crash's id."""
+    return services().intake.receive(quincy_payload(app, crash, form), admitted=True)
+
+
+def quincy_payload(app: App, crash: QuincyCrash, form: Form) -> Payload:
+    """One crash of a QuincyKit post as it is stored."""
+    return payload_of(app.app_id, crash, clock.now(), attachments_of(form))
 
 
 def log_of_upload(form: Form) -> Part:

@@ -13,15 +13,15 @@ from chalicelib.errors import (
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    TooManyCrashes,
+    TryAgain,
     Unauthenticated,
 )
 from chalicelib.handlers.answering import answering
 from chalicelib.handlers.followanalytics_shape import answer, failure
-from chalicelib.processing import Contention
-from chalicelib.storage.ports import Conflict, InvalidSignature
+from chalicelib.storage.ports import InvalidSignature
 from chalicelib.users import TooManyLogins
 
-_RETRY_AFTER_S = "1"
 _MAX_ECHOED_CHARS = 200
 
 
@@ -41,8 +41,6 @@ followanalytics_errors = answering(_answer)
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Token realm="api"'},
-    429: {"Retry-After": _RETRY_AFTER_S},
-    503: {"Retry-After": _RETRY_AFTER_S},
 }
 
 
@@ -65,8 +63,8 @@ def _told(error: CrashbucketError) -> tuple[int, str, str]:
             return 400, "bad_request", str(error)
         case PayloadTooLarge():
             return 413, "request_entity_too_large", str(error)
-        case TooManyLogins():
+        case TooManyLogins() | TooManyCrashes():
             return 429, "too_many_requests", str(error)
-        case Contention() | Conflict():
+        case TryAgain():
             return 503, "service_unavailable", str(error)
     raise error

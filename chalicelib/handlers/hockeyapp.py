@@ -6,6 +6,7 @@ from typing import get_args
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib import hockeyapp_json
 from chalicelib.access import Scope
 from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.formats import quincy_xml
@@ -23,6 +24,7 @@ from chalicelib.handlers.common import (
 )
 from chalicelib.handlers.hockeyapp_access import authorised
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
+from chalicelib.handlers.public_url import path_prefix
 from chalicelib.payload import MINIDUMP_DOORS
 from chalicelib.queries.group_order import Sort
 from chalicelib.queries.paging import cut
@@ -94,13 +96,17 @@ def _post_quincy(request: Incoming, app: App, xml: bytes) -> Response:
             return json_answer({"errors": {"bundleidentifier": [told]}}, 400)
         if not (crash.log or "").strip():
             return json_answer({"errors": {"log": ["must not be empty"]}}, 400)
+    services().intake.require_open(app.app_id)
     crash_ids = [crash_posts.receive_quincy(app, crash, request.form) for crash in crashes]
     return _accepted(request, app, crash_ids[0])
 
 
 def _accepted(request: Incoming, app: App, crash_id: int) -> Response:
     """201 with the document's plist, or JSON for a client that asks for it."""
-    location = f"{_APPS}/{app.app_id}/crashes/{crash_id}"
+    current = routes.current_request
+    assert isinstance(current, Request)
+    prefix = path_prefix(current, services().settings.base_url)
+    location = f"{prefix}{_APPS}/{app.app_id}/crashes/{crash_id}"
     if "application/json" in request.header("accept"):
         return json_answer(
             {"id": crash_id, "status": "success"}, 201, headers={"Location": location}
@@ -119,7 +125,11 @@ def list_apps() -> Response:
     """The apps that the token opens."""
     access = services().accounts.authenticate(_incoming().token)
     access.require("read")
-    apps = [shape.app(entry) for entry in services().accounts.apps() if access.opens(entry.app_id)]
+    apps = [
+        hockeyapp_json.app(entry)
+        for entry in services().accounts.apps()
+        if access.opens(entry.app_id)
+    ]
     return json_answer({"apps": apps, "status": "success"})
 
 
@@ -143,7 +153,7 @@ def statistics(app_id: str) -> Response:
     """How many crashes each version has, the newest version first."""
     _authorised(app_id, "read")
     counted = [
-        shape.version_statistics(version, crashes)
+        hockeyapp_json.version_statistics(version, crashes)
         for version, crashes in services().groups.crashes_by_version(app_id)
     ]
     return json_answer({"app_versions": counted, "status": "success"})
@@ -152,7 +162,7 @@ def statistics(app_id: str) -> Response:
 def _versions(app_id: str) -> Response:
     request, app = _authorised(app_id, "read")
     listed = cut(services().groups.versions(app_id), shape.paging(request))
-    versions = [shape.version(entry, app) for entry in listed.entries]
+    versions = [hockeyapp_json.version(entry, app) for entry in listed.entries]
     return json_answer(shape.listing(listed, app_versions=versions))
 
 
@@ -164,7 +174,7 @@ def list_groups(app_id: str) -> Response:
     listed = services().groups.of_app(
         app_id, shape.paging(request), *_order(request), symbolicated=_symbolicated(request)
     )
-    groups = [shape.group(entry) for entry in listed.entries]
+    groups = [hockeyapp_json.group(entry) for entry in listed.entries]
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
 
@@ -177,7 +187,7 @@ def list_groups_of_version(app_id: str, version_id: str) -> Response:
     listed = services().groups.of_version(
         version, shape.paging(request), *_order(request), symbolicated=_symbolicated(request)
     )
-    groups = [shape.group(entry) for entry in listed.entries]
+    groups = [hockeyapp_json.group(entry) for entry in listed.entries]
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
 
@@ -190,8 +200,10 @@ def list_crashes(app_id: str, group_id: str) -> Response:
     request, _ = _authorised(app_id, "read")
     group = services().groups.group(app_id, shape.identifier(group_id))
     listed = services().crashes.of_group(group, shape.paging(request))
-    crashes = [shape.crash(report) for report in listed.entries]
-    return json_answer(shape.listing(listed, crash_reason=shape.group(group), crashes=crashes))
+    crashes = [hockeyapp_json.crash(report) for report in listed.entries]
+    return json_answer(
+        shape.listing(listed, crash_reason=hockeyapp_json.group(group), crashes=crashes)
+    )
 
 
 @routes.route(
@@ -204,10 +216,12 @@ def list_crashes_of_version(app_id: str, version_id: str, group_id: str) -> Resp
     version = services().groups.version(app_id, shape.identifier(version_id))
     group = services().groups.group_in_version(version, shape.identifier(group_id))
     listed = services().crashes.of_group_in_version(
-        group.group.group_id, version.version_id, group.total, shape.paging(request)
+        group.group.group_id, version.version_id, group.kept, shape.paging(request)
     )
-    crashes = [shape.crash(report) for report in listed.entries]
-    return json_answer(shape.listing(listed, crash_reason=shape.group(group), crashes=crashes))
+    crashes = [hockeyapp_json.crash(report) for report in listed.entries]
+    return json_answer(
+        shape.listing(listed, crash_reason=hockeyapp_json.group(group), crashes=crashes)
+    )
 
 
 @routes.route(f"{_APP}/crashes/{{crash_id}}", methods=["GET"], content_types=ANY_TYPE, cors=True)
@@ -225,7 +239,7 @@ def get_crash(app_id: str, crash_id: str) -> Response:
     if not _is_processed(app_id, report_id):
         return json_answer({"status": "processing", "id": report_id}, 202)
     if wanted == "json":
-        return json_answer(shape.crash(services().crashes.report(report_id, app_id)))
+        return json_answer(hockeyapp_json.crash(services().crashes.report(report_id, app_id)))
     received = services().crashes.payload(report_id)
     if wanted == "log" and received.door in MINIDUMP_DOORS:
         return text_answer(as_text(services().reader.report(received), received.annotations))

@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib import hockeyapp_json
 from chalicelib.downloads import Download
 from chalicelib.errors import NotFound
 from chalicelib.handlers import hockeyapp_shape as shape
@@ -49,7 +50,7 @@ def search_user_of_version(app_id: str, version_id: str) -> Response:
 def _crashes_of_user(request: Incoming, app_id: str, version_id: int | None) -> Response:
     text = request.parameter("query") or ""
     listed = services().user_search.find(app_id, text, shape.paging(request), version_id)
-    crashes = [shape.crash(report) for report in listed.entries]
+    crashes = [hockeyapp_json.crash(report) for report in listed.entries]
     return json_answer(shape.listing(listed, crashes=crashes))
 
 
@@ -67,7 +68,7 @@ def list_attachments(app_id: str, crash_id: str) -> Response:
     base = public_url(current, services().settings.base_url)
     path = f"{base}/api/2/apps/{app_id}/crashes/{report_id}/attachments"
     attachments = [
-        shape.attachment(sent, f"{path}/{quote(sent.name, safe='')}")
+        hockeyapp_json.attachment(sent, f"{path}/{quote(sent.name, safe='')}")
         for sent in services().downloads.attachments(report_id)
     ]
     return json_answer({"attachments": attachments, "status": "success"})

@@ -11,6 +11,8 @@ from chalicelib.errors import (
     NotFound,
     PayloadTooLarge,
     Refused,
+    TooManyCrashes,
+    TryAgain,
     Unauthenticated,
 )
 from chalicelib.handlers.answering import answering
@@ -42,4 +44,8 @@ def _told(error: CrashbucketError) -> tuple[int, dict[str, list[str]]]:
             size = "" if error.size_bytes is None else f"{error.size_bytes} bytes, "
             told = f"is too large: {size}the limit is {error.limit_bytes}"
             return 413, {error.field: [f"{told}; {error.hint}" if error.hint else told]}
+        case TooManyCrashes():
+            return 429, {"crashes": [str(error)]}
+        case TryAgain():
+            return 503, {"service": [str(error)]}
     raise error

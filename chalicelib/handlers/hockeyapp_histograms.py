@@ -26,7 +26,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 def histogram_of_app(app_id: str) -> Response:
     """The app's crashes by day."""
     request, app = authorised(_incoming(), app_id, "read")
-    return _answer(services().histograms.of_app(app.app_id, _days(request)))
+    return _answer(services().histograms.of_app(app.app_id, days_asked(request)))
 
 
 @routes.route(
@@ -40,7 +40,7 @@ def histogram_of_version(app_id: str, version_id: str) -> Response:
     """A version's crashes by day."""
     request, _ = authorised(_incoming(), app_id, "read")
     version = services().groups.version(app_id, shape.identifier(version_id))
-    return _answer(services().histograms.of_version(version, _days(request)))
+    return _answer(services().histograms.of_version(version, days_asked(request)))
 
 
 @routes.route(
@@ -54,7 +54,7 @@ def histogram_of_group(app_id: str, group_id: str) -> Response:
     """A group's crashes by day."""
     request, _ = authorised(_incoming(), app_id, "read")
     group = services().groups.group(app_id, shape.identifier(group_id)).group
-    return _answer(services().histograms.of_group(group, _days(request)))
+    return _answer(services().histograms.of_group(group, days_asked(request)))
 
 
 def _answer(counted: Sequence[DayCount]) -> Response:
@@ -62,7 +62,7 @@ def _answer(counted: Sequence[DayCount]) -> Response:
     return json_answer({"status": "success", "histogram": histogram})
 
 
-def _days(request: Incoming) -> Days:
+def days_asked(request: Incoming) -> Days:
     """`start_date` and `end_date`, both required; raises `InvalidRequest` by field."""
     wrong: dict[str, list[str]] = {}
     found: dict[str, date] = {}

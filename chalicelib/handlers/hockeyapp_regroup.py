@@ -6,7 +6,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib import clock
+from chalicelib import clock, hockeyapp_json
 from chalicelib.access import Scope
 from chalicelib.errors import InvalidRequest
 from chalicelib.group_decisions import GroupDecisions, StackInGroup
@@ -100,7 +100,7 @@ def _decisions(app_id: str) -> GroupDecisions:
 
 def _group(app_id: str, group_id: int, status: int = 200) -> Response:
     group = services().groups.group(app_id, group_id)
-    return json_answer({"crash_reason": shape.group(group), "status": "success"}, status)
+    return json_answer({"crash_reason": hockeyapp_json.group(group), "status": "success"}, status)
 
 
 def _stack(entry: StackInGroup) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib import hockeyapp_json
 from chalicelib.errors import InvalidQuery, InvalidRequest
 from chalicelib.handlers import hockeyapp_shape as shape
 from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, json_answer, services
@@ -79,7 +80,7 @@ def _crashes(request: Incoming, app_id: str, query: Query) -> Response:
         [app_id], told, time.since, time.until, start=paging.start, size=paging.per_page
     )
     listed = Listing(found.entries, found.total, paging)
-    crashes = [shape.crash(report) for report in found.entries]
+    crashes = [hockeyapp_json.crash(report) for report in found.entries]
     return json_answer(shape.listing(listed, crashes=crashes))
 
 
@@ -88,7 +89,7 @@ def _groups(request: Incoming, app_id: str, version: Version | None) -> Response
     listed = cut(
         list(matching(services().groups.every(app_id, version), query)), shape.paging(request)
     )
-    groups = [shape.group(entry) for entry in listed.entries]
+    groups = [hockeyapp_json.group(entry) for entry in listed.entries]
     return json_answer(shape.listing(listed, crash_reasons=groups))
 
 

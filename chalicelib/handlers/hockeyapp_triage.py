@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib import hockeyapp_json
 from chalicelib.access import Scope
 from chalicelib.errors import InvalidRequest
 from chalicelib.handlers import hockeyapp_shape as shape
@@ -52,7 +53,7 @@ def update_group(app_id: str, group_id: str, version_id: str | None = None) -> R
         version=version,
     )
     changed = _group(app_id, group.group.group_id, version)
-    return json_answer({"crash_reason": shape.group(changed), "status": "success"})
+    return json_answer({"crash_reason": hockeyapp_json.group(changed), "status": "success"})
 
 
 @_route("/crash_annotations", "GET")
@@ -61,7 +62,7 @@ def get_annotation(app_id: str, group_id: str, version_id: str | None = None) ->
     """What was noted about the group."""
     _, _, group = _asked("read", app_id, group_id, version_id)
     noted = services().triage.annotation(app_id, group.group.group_id)
-    return json_answer(shape.annotation(noted))
+    return json_answer(hockeyapp_json.annotation(noted))
 
 
 @_route("/crash_annotations", "POST")
@@ -75,7 +76,7 @@ def set_annotation(app_id: str, group_id: str, version_id: str | None = None) ->
         noted = triage.annotation(app_id, identifier)
     else:
         noted = triage.annotate(app_id, identifier, text)
-    return json_answer(shape.annotation(noted))
+    return json_answer(hockeyapp_json.annotation(noted))
 
 
 @_route("/crash_annotations", "DELETE")

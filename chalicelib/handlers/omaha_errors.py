@@ -13,16 +13,16 @@ from chalicelib.errors import (
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    TooManyCrashes,
+    TryAgain,
     Unauthenticated,
 )
 from chalicelib.handlers.answering import answering
 from chalicelib.handlers.common import json_answer
 from chalicelib.handlers.minidump_posts import DUMP_PART, two_steps
-from chalicelib.processing import Contention
-from chalicelib.storage.ports import Conflict, InvalidSignature
+from chalicelib.storage.ports import InvalidSignature
 from chalicelib.users import TooManyLogins
 
-_RETRY_AFTER_S = "1"
 _ANY_APP = "APP_ID"  # in a hint, where the app is not known
 
 
@@ -41,8 +41,6 @@ omaha_errors = answering(_answer)
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Basic realm="api"'},
-    429: {"Retry-After": _RETRY_AFTER_S},
-    503: {"Retry-After": _RETRY_AFTER_S},
 }
 
 
@@ -66,8 +64,8 @@ def _told(error: CrashbucketError) -> tuple[int, dict[str, Any]]:
             return 400, {name: list(texts) for name, texts in error.fields.items()}
         case PayloadTooLarge():
             return 413, {DUMP_PART: [two_steps(_ANY_APP, error)]}
-        case TooManyLogins():
+        case TooManyLogins() | TooManyCrashes():
             return 429, {"detail": str(error)}
-        case Contention() | Conflict():
+        case TryAgain():
             return 503, {"detail": str(error)}
     raise error

@@ -15,15 +15,13 @@ from chalicelib.errors import (
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    TooManyCrashes,
+    TryAgain,
     Unauthenticated,
 )
 from chalicelib.formats.partycrasher_rules import BadKeyName, BadProperty
 from chalicelib.handlers.answering import answering
 from chalicelib.handlers.common import json_answer
-from chalicelib.processing import Contention
-from chalicelib.storage.ports import Conflict
-
-_RETRY_AFTER_S = "1"
 
 
 class Refused(CrashbucketError):
@@ -47,7 +45,6 @@ partycrasher_errors = answering(_answer)
 
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
-    503: {"Retry-After": _RETRY_AFTER_S},
 }
 
 
@@ -82,7 +79,9 @@ def told(error: CrashbucketError) -> tuple[int, dict[str, Any]]:
             return 400, {"error": f"bad_{name}", "message": message, "property": name}
         case PayloadTooLarge():
             return 413, {"error": "too_large", "message": message}
-        case Contention() | Conflict():
+        case TooManyCrashes():
+            return 429, {"error": "too_many_crashes", "message": message}
+        case TryAgain():
             return 503, {"error": "busy", "message": message}
     raise error
 

@@ -118,10 +118,10 @@ def store(posts: Sequence[Posted | Bad]) -> list[Result]:
     for post in wanted:
         if post.database_id not in taken:
             new.setdefault(post.database_id, post)
-    received = _receive(inside, new)
-    if received:
-        inside.processor.process(received.values())
-        inside.processor.fold()  # totals and rarities hold these reports from now on
+    at_hand = _receive(inside, new)
+    received = {payload.fields["database_id"]: taken for taken, payload in at_hand.items()}
+    if at_hand:
+        inside.processor.process(at_hand, at_hand)
     aliases = inside.reports.aliases(post.database_id for post in wanted)
     filed = inside.reports.reports(list(received.values()))
     results: list[Result] = []
@@ -140,22 +140,25 @@ def store(posts: Sequence[Posted | Bad]) -> list[Result]:
     return results
 
 
-def _receive(inside: Services, posts: Mapping[str, Posted]) -> dict[str, int]:
-    """Make each durable, several at a time as each waits for the store; their ids."""
+def _receive(inside: Services, posts: Mapping[str, Posted]) -> dict[int, Payload]:
+    """Make each durable, several at a time as each waits for the store; by their ids."""
     projects = dict.fromkeys(post.project for post in posts.values())
     app_ids = {name: inside.projects.open(name).app_id for name in projects}
+    for app_id in app_ids.values():  # all are taken or none
+        inside.intake.require_open(app_id)
 
-    def receive(post: Posted) -> int:
+    def receive(post: Posted) -> tuple[int, Payload]:
         fields = {"database_id": post.database_id}
         if post.force_bucket is not None:
             fields["force_bucket"] = post.force_bucket
         app_id, now = app_ids[post.project], clock.now()
-        return inside.intake.receive(Payload(app_id, PARTYCRASHER, now, post.raw, fields=fields))
+        payload = Payload(app_id, PARTYCRASHER, now, post.raw, fields=fields)
+        return inside.intake.receive(payload, admitted=True), payload
 
     if len(posts) == 1:
-        return {name: receive(post) for name, post in posts.items()}
+        return dict(map(receive, posts.values()))
     with ThreadPoolExecutor(_RECEIVED_AT_A_TIME) as pool:
-        return dict(zip(posts, pool.map(receive, posts.values()), strict=True))
+        return dict(pool.map(receive, posts.values()))
 
 
 def _unreadable(inside: Services, post: Posted, report_id: int | None) -> Bad:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from chalice.app import Request
 
@@ -34,6 +35,11 @@ def public_url(request: Request, configured: str) -> str:
 def absolute(url: str, request: Request, configured: str) -> str:
     """A link that the store gave, whole: the embedded one does not know where it is reached."""
     return public_url(request, configured) + url if url.startswith("/") else url
+
+
+def path_prefix(request: Request, configured: str) -> str:
+    """What the paths of this service begin with for the client: a stage, or a proxy's part."""
+    return urlsplit(configured).path.rstrip("/") if configured else _stage(request.context)
 
 
 def _forwarded(header: str) -> dict[str, str]:

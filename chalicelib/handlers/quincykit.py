@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.errors import CrashbucketError, FormatError, InvalidRequest, PayloadTooLarge
+from chalicelib.errors import FormatError, InvalidRequest, PayloadTooLarge, TryAgain
 from chalicelib.formats import quincy_xml
 from chalicelib.formats.quincy_xml import QuincyCrash, ResultCode
 from chalicelib.handlers import crash_posts, plist
+from chalicelib.handlers.answering import busy_status, timed
 from chalicelib.handlers.common import ANY_TYPE, Incoming, incoming, services, text_answer
-from chalicelib.records import RESOLVED, App
+from chalicelib.payload import Payload
+from chalicelib.records import App
+
+_log = logging.getLogger(__name__)
 
 routes = Blueprint(__name__)
 
@@ -36,9 +42,12 @@ def _post() -> Response:
     except (InvalidRequest, PayloadTooLarge) as error:
         status = 413 if isinstance(error, PayloadTooLarge) else 400
         return text_answer(f"No valid data entered! {error}", status)
-    if "xmlstring" in request.form:
-        return _post_of_client(request)
-    return _post_of_body(request)
+    try:
+        if "xmlstring" in request.form:
+            return _post_of_client(request)
+        return _post_of_body(request)
+    except TryAgain as error:  # with a body: an empty one has clients ask again at once
+        return timed(text_answer(str(error), busy_status(error)), error)
 
 
 # --- the self-hosted client: part `xmlstring`, answered with a result code ------
@@ -52,27 +61,30 @@ def _post_of_client(request: Incoming) -> Response:
         return _result(ResultCode.UNREADABLE_XML)
     if not any(crash.bundleidentifier.strip() for crash in crashes):
         return text_answer("No valid data entered!")
-    return _result(max(_take(request, crash) for crash in crashes))
+    for app_id in {app.app_id for crash in crashes if (app := _app_of(request, crash))}:
+        services().intake.require_open(app_id)
+    refused: list[ResultCode] = []
+    taken: list[tuple[int, Payload]] = []
+    for crash in crashes:
+        app, wrong = _app_of(request, crash), quincy_xml.check(crash)
+        if wrong is not None or app is None:
+            refused.append(ResultCode.APP_UNKNOWN if wrong is None else wrong)
+            continue
+        received = crash_posts.quincy_payload(app, crash, request.form)
+        taken.append((services().intake.receive(received, admitted=True), received))
+    if not taken:
+        return _result(max(refused))
+    is_fixed = any(_is_fixed(crash_id, received) for crash_id, received in taken)
+    return _result(ResultCode.AVAILABLE if is_fixed else ResultCode.FIX_UNKNOWN)
 
 
-def _take(request: Incoming, crash: QuincyCrash) -> ResultCode:
-    """Take one crash, process it at once, and say whether its cause is fixed."""
-    refused = quincy_xml.check(crash)
-    if refused is not None:
-        return refused
-    app = _app_of(request, crash)
-    if app is None:
-        return ResultCode.APP_UNKNOWN
-    crash_id = crash_posts.receive_quincy(app, crash, request.form)
+def _is_fixed(crash_id: int, received: Payload) -> bool:
+    """Whether the crash's cause is known to be fixed; a worker processes the crash itself."""
     try:
-        outcome = services().processor.process([crash_id])
-        if crash_id in outcome.dead:
-            return ResultCode.FIX_UNKNOWN
-        report = services().crashes.report(crash_id)
-        group = services().groups.group(app.app_id, report.group_id).group
-    except CrashbucketError:  # it is accepted, and a worker will come to it
-        return ResultCode.QUEUED
-    return ResultCode.AVAILABLE if group.status == RESOLVED else ResultCode.FIX_UNKNOWN
+        return services().fixes.is_fixed(services().processor.read(crash_id, received))
+    except Exception as error:  # the crash is accepted, whatever its log or the store does
+        _log.warning("no fix was looked up for crash %s: %r", crash_id, error)
+        return False
 
 
 def _result(code: ResultCode) -> Response:
@@ -102,6 +114,8 @@ def _post_of_body(request: Incoming) -> Response:
             told = f"no app has the bundle identifier {crash.bundleidentifier!r}"
             return _refused(ResultCode.APP_UNKNOWN, told)
         taken.append((app, crash))
+    for app_id in {app.app_id for app, _ in taken}:
+        services().intake.require_open(app_id)
     crash_ids = [crash_posts.receive_quincy(app, crash, request.form) for app, crash in taken]
     return plist.plist_answer(str(crash_ids[0]), plist.QUEUED, plist.FEEDBACK_DELAY_MS, 201)
 

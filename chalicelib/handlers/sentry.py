@@ -15,9 +15,10 @@ from functools import wraps
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib import crash_uuid
-from chalicelib.errors import InvalidRequest, NotFound, PayloadTooLarge
+from chalicelib.errors import InvalidRequest, NotFound, PayloadTooLarge, TryAgain
 from chalicelib.formats import sentry_event
 from chalicelib.handlers import minidump_posts
+from chalicelib.handlers.answering import busy_status, timed
 from chalicelib.handlers.common import (
     ANY_TYPE,
     TELLS_OF_LARGE_BODIES,
@@ -51,6 +52,8 @@ def _sentry_errors(view: Callable[[str], Response]) -> Callable[[str], Response]
             return json_answer({"detail": str(error)}, 404)
         except InvalidRequest as error:
             return json_answer({"detail": str(error)}, 400)
+        except TryAgain as error:
+            return timed(json_answer({"detail": str(error)}, busy_status(error)), error)
 
     return answered
 

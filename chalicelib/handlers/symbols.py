@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib import hockeyapp_json
 from chalicelib.errors import FormatError, InvalidRequest, NotFound
 from chalicelib.forms import Part
 from chalicelib.handlers import hockeyapp_shape as hockeyapp
@@ -139,7 +140,7 @@ def _with_dsym(request: Incoming, app: App, version: AppBuild) -> Response:
     made = services().versions.ensure(
         app.app_id, version.version or "", version.short_version or ""
     )
-    return json_answer(hockeyapp.version(made, app), 201)
+    return json_answer(hockeyapp_json.version(made, app), 201)
 
 
 # --- helpers -------------------------------------------------------------

@@ -16,7 +16,7 @@ from chalicelib.handlers.common import (
     services,
 )
 from chalicelib.handlers.hockeyapp_errors import hockeyapp_errors
-from chalicelib.handlers.public_url import absolute
+from chalicelib.handlers.public_url import absolute, path_prefix
 from chalicelib.minidump_payload import MAX_NAME_CHARS
 
 routes = Blueprint(__name__)
@@ -43,6 +43,7 @@ def begin_upload(app_id: str) -> Response:
         if not isinstance(filename, str):
             raise InvalidRequest({"filename": ["must be text"]})
         annotations.setdefault("filename", storable(filename)[:MAX_NAME_CHARS])
+    services().intake.require_open(app.app_id)
     begun = services().uploads.begin(app.app_id, _size(told.get("size")), annotations)
     answer = {
         "upload_id": begun.upload_id,
@@ -51,7 +52,8 @@ def begin_upload(app_id: str) -> Response:
         "fields": dict(begun.form.fields),
         "expires_at": clock.to_wire(begun.expires_at),
     }
-    location = f"/api/2/apps/{app.app_id}/uploads/{begun.upload_id}"
+    prefix = path_prefix(current, services().settings.base_url)
+    location = f"{prefix}/api/2/apps/{app.app_id}/uploads/{begun.upload_id}"
     return json_answer(answer, 201, headers={"Location": location})
 
 

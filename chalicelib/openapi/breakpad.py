@@ -30,6 +30,7 @@ from chalicelib.openapi.declared import (
     words,
 )
 from chalicelib.openapi.security import NOBODY, TOKEN_OR_KEY
+from chalicelib.openapi.shared_shapes import BUSY_TEXT, TOO_MANY_TEXT, busy, too_many_crashes
 
 _SCHEMAS: Mapping[str, Schema] = {
     "GoogleError": {
@@ -54,7 +55,7 @@ _PLAIN_REFUSED: Answers = {
     403: text("Credentials whose scope does not cover uploading"),
     404: text("There is no such app"),
     413: _line("Above the limit of one request"),
-    503: text("More passwords are guessed than there is time for"),
+    503: BUSY_TEXT,
 }
 _ERROR = ref("GoogleError")
 _JSON_REFUSED: Answers = {
@@ -63,9 +64,9 @@ _JSON_REFUSED: Answers = {
     403: json("Credentials whose scope does not cover uploading", _ERROR),
     404: json("There is no such app, build, action or upload", _ERROR),
     413: json("Above the limit of one request", either(_ERROR, ref("GatewayError"))),
-    503: json("More passwords are guessed than there is time for", _ERROR),
+    **busy(_ERROR),
 }
-_KEYED = tuple(status for status in _JSON_REFUSED if status not in {401, 403, 503})
+_KEYED = tuple(status for status in _JSON_REFUSED if status not in {401, 403})
 
 BREAKPAD = Door(
     "Breakpad",
@@ -78,6 +79,8 @@ BREAKPAD = Door(
                 400: _line("No minidump in it"),
                 404: text("There is no such app"),
                 413: _line("Above the limit of one post; larger ones go in two steps"),
+                429: TOO_MANY_TEXT,
+                503: BUSY_TEXT,
             },
             (
                 Parameter("product", "Kept as an annotation", TEXT),
@@ -205,6 +208,8 @@ SENTRY = Door(
                     "Above the limit of one post; larger ones go in two steps",
                     either(ref("SentryError"), ref("GatewayError")),
                 ),
+                **too_many_crashes(ref("SentryError")),
+                **busy(ref("SentryError")),
             },
             (Parameter("sentry_client", "The SDK's name and version", TEXT),),
             Body(

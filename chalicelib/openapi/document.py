@@ -10,6 +10,7 @@ from typing import Any
 
 from chalicelib.openapi import doors, security
 from chalicelib.openapi.declared import Answer, Body, Door, Operation, Parameter
+from chalicelib.openapi.shared_shapes import BUSY_GATEWAY
 
 Routes = Mapping[str, Mapping[str, Any]]
 """Chalice's `routes`: by path and method the entry with the view."""
@@ -30,6 +31,9 @@ _ABOUT = "\n\n".join(
         "sent with `Content-Encoding: gzip` or `deflate`.",
     ]
 )
+
+
+_ANYWHERE = {503: BUSY_GATEWAY}  # where a door says nothing of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,8 @@ def _operation(route: Declared) -> dict[str, Any]:
     if operation.body is not None:
         shaped["requestBody"] = _body(operation.body)
     shaped["responses"] = {
-        str(status): _answer(answer) for status, answer in sorted(operation.answers.items())
+        str(status): _answer(answer)
+        for status, answer in sorted({**_ANYWHERE, **operation.answers}.items())
     }
     return shaped
 

@@ -33,7 +33,13 @@ from chalicelib.openapi.declared import (
 )
 from chalicelib.openapi.hockeyapp_shapes import SCHEMAS
 from chalicelib.openapi.security import MAYBE_TOKEN, NOBODY, TOKEN
-from chalicelib.openapi.shared_shapes import BAD_GATEWAY_REQUEST, PLIST, PLIST_EXAMPLE
+from chalicelib.openapi.shared_shapes import (
+    BAD_GATEWAY_REQUEST,
+    PLIST,
+    PLIST_EXAMPLE,
+    busy,
+    too_many_crashes,
+)
 from chalicelib.queries.group_order import Sort
 from chalicelib.queries.histograms import MAX_DAYS
 from chalicelib.queries.paging import MAX_PAGES, PER_PAGE_CHOICES
@@ -49,7 +55,9 @@ _WRONG: Answers = {
         "The body, or a part of it, is above its limit", either(_ERRORS, ref("GatewayError"))
     ),
     422: json("A parameter or a field is wrong", _ERRORS),
+    **busy(_ERRORS),
 }
+_TAKEN: Answers = {**_WRONG, **too_many_crashes(_ERRORS)}
 _REFUSED: Answers = {
     **_WRONG,
     401: json("No token, or one that is not known", _ERRORS),
@@ -95,7 +103,7 @@ _PER_PAGE = Parameter(
     "Entries of a page",
     {"type": "integer", "enum": list(PER_PAGE_CHOICES), "default": PER_PAGE_CHOICES[0]},
 )
-_PAGES = (_PAGE, _PER_PAGE)
+PAGES = (_PAGE, _PER_PAGE)
 _SORTS = get_args(Sort)
 _ORDER = (
     Parameter(
@@ -231,11 +239,11 @@ _ACCEPTED = Answer(
     PLIST_EXAMPLE,
 )
 _WAITS = json("It waits to be processed", ref("CrashWaits"))
-_LISTED_GROUPS = read("A page of groups, with exact totals", ref("CrashReasons"), *_PAGES, *_ORDER)
-_LISTED_CRASHES = read("The group and a page of its crashes", ref("Crashes"), *_PAGES)
-_FOUND_OF_USER = read("A page of crashes", ref("FoundCrashes"), _USER, *_PAGES)
-_FOUND_CRASHES = read("A page of crashes", ref("FoundCrashes"), _CRASH_QUERY, *_PAGES)
-_FOUND_GROUPS = read("A page of groups", ref("CrashReasons"), _GROUP_QUERY, *_PAGES)
+_LISTED_GROUPS = read("A page of groups, with exact totals", ref("CrashReasons"), *PAGES, *_ORDER)
+_LISTED_CRASHES = read("The group and a page of its crashes", ref("Crashes"), *PAGES)
+_FOUND_OF_USER = read("A page of crashes", ref("FoundCrashes"), _USER, *PAGES)
+_FOUND_CRASHES = read("A page of crashes", ref("FoundCrashes"), _CRASH_QUERY, *PAGES)
+_FOUND_GROUPS = read("A page of groups", ref("CrashReasons"), _GROUP_QUERY, *PAGES)
 _COUNTED = read("Crashes by day", ref("Histogram"), *_DAYS)
 _VERSION_MADE = "The version that the symbols are of"
 
@@ -245,10 +253,10 @@ DOOR = Door(
     "`crashbucket token create`. Parameters may also stand in a form, or in a body of a `GET`. "
     "Groups span versions; in the list of a version everything counts that version only.",
     {
-        "hockeyapp.upload_crash": Operation({**_WRONG, 201: _ACCEPTED}, (), _UPLOAD, NOBODY),
+        "hockeyapp.upload_crash": Operation({**_TAKEN, 201: _ACCEPTED}, (), _UPLOAD, NOBODY),
         "hockeyapp.post_crash": Operation(
             {
-                **_WRONG,
+                **_TAKEN,
                 201: _ACCEPTED,
                 400: json(
                     "QuincyKit's XML that is refused: its SDK resends on anything else",
@@ -260,8 +268,8 @@ DOOR = Door(
             NOBODY,
         ),
         "hockeyapp.list_apps": read("The apps", ref("Apps")),
-        "hockeyapp.recent_versions": read("A page of versions", ref("Versions"), *_PAGES),
-        "hockeyapp.list_versions": read("A page of versions", ref("Versions"), *_PAGES),
+        "hockeyapp.recent_versions": read("A page of versions", ref("Versions"), *PAGES),
+        "hockeyapp.list_versions": read("A page of versions", ref("Versions"), *PAGES),
         "hockeyapp.list_groups": _LISTED_GROUPS,
         "hockeyapp.list_groups_of_version": _LISTED_GROUPS,
         "hockeyapp.list_crashes": _LISTED_CRASHES,
@@ -323,10 +331,8 @@ DOOR = Door(
         "symbols.upload_symbols": uploaded(
             "What each of the files is", ref("AddedSymbolFiles"), _SYMBOLS
         ),
-        "symbols.list_symbols": read("A page of symbol files", ref("SymbolFiles"), *_PAGES),
-        "symbols.list_missing_symbols": read(
-            "A page of builds", ref("MissingSymbolsList"), *_PAGES
-        ),
+        "symbols.list_symbols": read("A page of symbol files", ref("SymbolFiles"), *PAGES),
+        "symbols.list_missing_symbols": read("A page of builds", ref("MissingSymbolsList"), *PAGES),
         "symbols.get_symbols": read("The file", ref("LinkedSymbolFile")),
         "symbols.delete_symbols": changed("It is gone", ref("Done")),
         "symbols.upload_version": uploaded(
@@ -346,7 +352,7 @@ DOOR = Door(
         ),
         "uploads.begin_upload": Operation(
             {
-                **_WRONG,
+                **_TAKEN,
                 201: json(
                     "The form", ref("SignedUpload"), Location="Where to ask how far the upload is"
                 ),

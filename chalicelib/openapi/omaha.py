@@ -40,8 +40,10 @@ from chalicelib.openapi.declared import (
 from chalicelib.openapi.security import BASIC_OR_TOKEN, NOBODY
 from chalicelib.openapi.shared_shapes import (
     BAD_GATEWAY_REQUEST,
+    BUSY_TEXT,
     TEXT_OR_NULL,
     TOO_LARGE_FOR_GATEWAY,
+    too_many_crashes,
 )
 
 
@@ -123,6 +125,7 @@ _DOWNLOAD = Operation(
         200: Answer("The file", {BYTES: FILE}),
         302: Answer("To the store, for what is large", headers={"Location": "A link"}),
         400: _WRONG[400],
+        503: _WRONG[503],
         403: json("The link was changed, or has expired", _DETAIL),
         404: json("The crash is gone, or has no such file", _DETAIL),
         413: _WRONG[413],
@@ -146,7 +149,11 @@ DOOR = Door(
     "describes a crash. Times are UTC with microseconds.",
     {
         "omaha.post_crash": Operation(
-            {**_WRONG, 200: text("The crash's id, and nothing else", "870123456799991")},
+            {
+                **_WRONG,
+                **too_many_crashes(_DETAIL),
+                200: text("The crash's id, and nothing else", "870123456799991"),
+            },
             (),
             Body(
                 {
@@ -202,7 +209,12 @@ DOOR = Door(
             {200: Answer("The page", {HTML: TEXT}), 400: BAD_GATEWAY_REQUEST, 413: _FORM_TOO_LARGE}
         ),
         "crash_details.show_form": Operation(
-            {200: Answer("The form", {HTML: TEXT}), 400: _REFUSED_FORM, 413: _FORM_TOO_LARGE},
+            {
+                200: Answer("The form", {HTML: TEXT}),
+                400: _REFUSED_FORM,
+                413: _FORM_TOO_LARGE,
+                503: BUSY_TEXT,
+            },
             (Parameter("comment", "What the description begins with", TEXT),),
         ),
         "crash_details.send_form": Operation(
@@ -210,6 +222,7 @@ DOOR = Door(
                 302: Answer("Taken", headers={"Location": "The page that says thanks"}),
                 400: _REFUSED_FORM,
                 413: _FORM_TOO_LARGE,
+                503: BUSY_TEXT,
             },
             (),
             Body(

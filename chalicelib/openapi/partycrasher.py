@@ -21,6 +21,7 @@ from chalicelib.openapi.declared import (
 )
 from chalicelib.openapi.partycrasher_shapes import REPORT_EXAMPLE, SCHEMAS
 from chalicelib.openapi.security import MAYBE_TOKEN, NOBODY, TOKEN
+from chalicelib.openapi.shared_shapes import too_many_crashes
 
 _ERROR = ref("PartyCrasherError")
 _RETRY = "Seconds to wait"
@@ -104,6 +105,7 @@ DOOR = Door(
                     Location="The report",
                     Link="Its bucket",
                 ),
+                **too_many_crashes(_ERROR),
                 303: Answer("A report of that id is there, and stays as it was", headers=_GONE_TO),
                 400: json("Nothing was taken", either(ref("NoneStored"), ref("GatewayError"))),
             },

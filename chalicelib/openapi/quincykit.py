@@ -15,7 +15,12 @@ from chalicelib.openapi.declared import (
     fields,
     ref,
 )
-from chalicelib.openapi.shared_shapes import PLIST, PLIST_EXAMPLE
+from chalicelib.openapi.shared_shapes import (
+    BUSY_TEXT,
+    PLIST,
+    PLIST_EXAMPLE,
+    TOO_MANY_TEXT,
+)
 
 _POSTED = Operation(
     {
@@ -33,6 +38,8 @@ _POSTED = Operation(
             "Above the limit of one request",
             {PLAIN: TEXT, "application/json": ref("GatewayError")},
         ),
+        429: TOO_MANY_TEXT,
+        503: BUSY_TEXT,
     },
     body=Body(
         {
@@ -51,7 +58,7 @@ DOOR = Door(
     "QuincyKit",
     "Finds the app by bundle identifier. Codes: 0 fix unknown, 3 fixed; -2 bundle identifier "
     "unknown, -3 something required is empty, -20 and -21 illegal characters in `version` and "
-    "`senderversion`, -40 unreadable XML, -80 queued.",
+    "`senderversion`, -40 unreadable XML; in a property list, -80 queued.",
     {"quincykit.crash_v200": _POSTED, "quincykit.crash_v300": _POSTED},
     {},
     url="https://github.com/bitstadium/QuincyKit",

@@ -13,14 +13,18 @@ from chalicelib.openapi.declared import (
     json,
     open_record,
     record,
+    ref,
+    text,
 )
+from chalicelib.openapi.security import MAYBE_TOKEN
 from chalicelib.openapi.shared_shapes import BAD_GATEWAY_REQUEST, SCHEMAS, TOO_LARGE_FOR_GATEWAY
 
+_ERRORS = ref("HockeyAppErrors")
 _WRONG = {400: BAD_GATEWAY_REQUEST, 413: TOO_LARGE_FOR_GATEWAY}
 
 DOOR = Door(
     "Service",
-    "Whether the service is up, and what it takes and answers.",
+    "Whether the service is up, what it has counted, what it takes and answers.",
     {
         "service.healthz": Operation(
             {
@@ -31,6 +35,17 @@ DOOR = Door(
                     example={"status": "ok", "waiting": 0},
                 ),
             }
+        ),
+        "service.metrics": Operation(
+            {
+                **_WRONG,
+                200: text("Prometheus' text format"),
+                401: json("A token that is not known", _ERRORS),
+                403: json("A token whose scope does not cover reading", _ERRORS),
+                404: json("The metrics are in CloudWatch", _ERRORS),
+            },
+            security=MAYBE_TOKEN,
+            scope="read",
         ),
         "description.openapi": Operation(
             {

@@ -8,11 +8,13 @@ from chalicelib.openapi.declared import (
     COUNT,
     FLAG,
     INTEGER,
+    PLAIN,
     TEXT,
     TEXTS,
     TIME,
     XML,
     Answer,
+    Answers,
     Schema,
     array,
     described,
@@ -162,3 +164,21 @@ BAD_GATEWAY_REQUEST = json(
     "A query of more than 1000 fields, or a body that breaks off", ref("GatewayError")
 )
 TOO_LARGE_FOR_GATEWAY = json("A body above the limit of one request", ref("GatewayError"))
+RETRY = "Seconds to wait"
+BUSY_GATEWAY = json("The store is busy, or away", ref("GatewayError"), Retry_After=RETRY)
+
+
+def busy(error: Schema) -> Answers:
+    """What every route of a door may answer, with its shape of an error."""
+    return {503: json("The store is busy, or away", error, Retry_After=RETRY)}
+
+
+def too_many_crashes(error: Schema) -> Answers:
+    """What a route may answer that takes crashes."""
+    return {429: json("More crashes a minute than the app takes", error, Retry_After=RETRY)}
+
+
+BUSY_TEXT = Answer("The store is busy, or away", {PLAIN: TEXT}, {"Retry-After": RETRY})
+TOO_MANY_TEXT = Answer(
+    "More crashes a minute than the app takes", {PLAIN: TEXT}, {"Retry-After": RETRY}
+)

@@ -18,6 +18,7 @@ from chalicelib.formats.partycrasher_rules import is_possible_id
 from chalicelib.queries.query import Query
 from chalicelib.queries.search import Search
 from chalicelib.records import StoredReport
+from chalicelib.sampling import Weights
 from chalicelib.storage.ports import MAX_BATCH_ITEMS, Item, Table, get_all, query_all
 from chalicelib.storage.schema import BY_GROUP
 
@@ -71,9 +72,11 @@ class BucketQueries:
         """
         of_stacks: Counter[str] = Counter()
         first_at: dict[str, str] = {}
-        for report in self._search.matching(app_ids, query, since, until):
-            of_stacks[report.fingerprint] += 1
-            first_at[report.fingerprint] = report.date  # newest first: the oldest stays
+        found = self._search.matching(app_ids, query, since, until)
+        while part := list(islice(found, MAX_BATCH_ITEMS)):
+            for report, weight in self._weighed(part):
+                of_stacks[report.fingerprint] += 1 + weight
+                first_at[report.fingerprint] = report.date  # newest first: the oldest stays
         totals: Counter[str] = Counter()
         earliest: dict[str, str] = {}
         for fingerprint, bucket_id in self._buckets_of(list(of_stacks), threshold).items():
@@ -104,6 +107,12 @@ class BucketQueries:
             min(_first_dates(stacks, members)),
             tuple(islice(reports, start, start + size)),
         )
+
+    def _weighed(self, reports: Sequence[StoredReport]) -> Iterator[tuple[StoredReport, int]]:
+        """The reports in their order, each with how many others it stands for."""
+        app_ids = dict.fromkeys(report.app_id for report in reports)
+        of_app = {app_id: Weights(self._table, app_id, reports) for app_id in app_ids}
+        return ((report, of_app[report.app_id].of(report)) for report in reports)
 
     def _buckets_of(self, fingerprints: Sequence[str], threshold: str) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -21,16 +21,19 @@ class Beginning:
 
 
 def reports_by_day(table: Table, partition: str, pending: Iterable[Row]) -> Counter[str]:
-    """Of an app, a version or a group; exact, as every count: what is folded, and what is not."""
+    """Of an app, a version or a group; exact, as every count: what is folded, and what is not.
+
+    Those that are counted and not kept are in no list, so they are left out here.
+    """
     days = Counter[str]()
     months = SortRange.beginning_with(keys.days("", "").sk)
     for item in query_all(table, partition, sort=months):
         month = cast(str, item["sk"]).partition("#")[2]
         for name, count in item.items():
-            if name[0] == "d" and name[1:].isdigit():
-                days[f"{month}-{name[1:]}"] += cast(int, count)
+            if name[0] in "ds" and name[1:].isdigit():
+                days[f"{month}-{name[1:]}"] += cast(int, count) * (1 if name[0] == "d" else -1)
     for row in pending:
-        days[row.day] += row.reports
+        days[row.day] += row.reports - row.sampled
     return +days
 
 

@@ -42,19 +42,28 @@ class CrashQueries:
         self._counts = counts
 
     def report(self, report_id: int, app_id: str | None = None) -> StoredReport:
-        """One report; raises `NotFound` also for a report of another app than `app_id`."""
-        found = StoredReport.at(self._table.get(keys.report(report_id)))
+        """One report, or the one through which it is counted where it was not kept; raises
+        `NotFound` also for a report of another app than `app_id`."""
+        item = self._table.get(keys.report(report_id))
+        note = Deleted.at(item)
+        if note is not None and note.counted_by is not None:
+            item = self._table.get(keys.report(note.counted_by))
+        found = StoredReport.at(item)
         if found is None or app_id not in {None, found.app_id}:
             raise NotFound("crash", str(report_id))
         return found
 
     def payload(self, report_id: int, *, with_attachments: bool = False) -> Payload:
-        """What was received for a report: its log, its description, its attachments."""
+        """What was received for a report: its log, its description, its attachments; or for the
+        one through which it is counted."""
         try:
             return payload.read(
                 self._blobs, keys.raw_blob(report_id), with_attachments=with_attachments
             )
         except BlobNotFound as error:
+            note = Deleted.at(self._table.get(keys.report(report_id)))
+            if note is not None and note.counted_by is not None:
+                return self.payload(note.counted_by, with_attachments=with_attachments)
             raise NotFound("payload of crash", str(report_id)) from error
 
     def of_group(self, entry: CountedGroup, paging: Paging) -> Listing[StoredReport]:
@@ -72,7 +81,7 @@ class CrashQueries:
             days = reports_by_day(self._table, partition, rows)
             found = beginning(days, paging.start, newest_first=True)
             if found is None:
-                return Listing((), entry.total, paging)
+                return Listing((), entry.kept, paging)
             begin = found
         last = begin.skipped + paging.per_page
         items = self._newest_first(
@@ -83,7 +92,7 @@ class CrashQueries:
             SortRange(high=f"{begin.day}\U0010ffff"),
         )
         entries = tuple(StoredReport.from_item(i) for i in islice(items, begin.skipped, last))
-        return Listing(entries, entry.total, paging)
+        return Listing(entries, entry.kept, paging)
 
     def of_group_in_version(
         self, group_id: int, version_id: int, total: int, paging: Paging

@@ -24,7 +24,8 @@ from chalicelib.storage.ports import Table, get_all, query_all
 class CountedGroup:
     """A group with its counts as they are now: of all versions, or of the one asked for.
 
-    `version` is the version it was last seen in, of those counted.
+    `version` is the version it was last seen in, of those counted. `sampled`
+    of the total are in no list of crashes: they were counted and not kept.
     """
 
     group: Group
@@ -32,6 +33,11 @@ class CountedGroup:
     first_at: str
     last_at: str
     version: Version
+    sampled: int = 0
+
+    @property
+    def kept(self) -> int:
+        return self.total - self.sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class _Counted:
 
     span: Span
     last_version_id: int
+    sampled: int
 
 
 class GroupQueries:
@@ -240,6 +247,7 @@ class GroupQueries:
                 entry.span.first_at,
                 entry.span.last_at,
                 versions[entry.last_version_id],
+                entry.sampled,
             )
             for group, entry in zip(groups, counted, strict=True)
         ]
@@ -297,23 +305,28 @@ def _counted(group: Group, pending: Sequence[Row]) -> _Counted:
         if row.last > last_at:
             last_at, version_id = row.last, row.version_id
     total = group.total + sum(row.reports for row in pending)
+    sampled = (group.sampled or 0) + sum(row.sampled for row in pending)
     if first_at > last_at:  # it has had no crash yet, or has none any more
         first_at = last_at = group.updated_at or clock.to_stored(clock.now())
-    return _Counted(Span(total, first_at, last_at), version_id)
+    return _Counted(Span(total, first_at, last_at), version_id, sampled)
 
 
 def _in_version(group: Group, part: GroupVersion, version: Version) -> CountedGroup:
-    return CountedGroup(group, part.total, part.first_at, part.last_at, version)
+    return CountedGroup(group, part.total, part.first_at, part.last_at, version, part.sampled or 0)
 
 
 def _with_row(part: GroupVersion | None, row: Row) -> GroupVersion:
     if part is None:
-        return GroupVersion(row.group_id, row.version_id, row.reports, row.first, row.last)
+        return GroupVersion(
+            row.group_id, row.version_id, row.reports, row.first, row.last, row.sampled
+        )
+    total, sampled = part.total + row.reports, (part.sampled or 0) + row.sampled
     if row.reports <= 0:
-        return replace(part, total=part.total + row.reports)
+        return replace(part, total=total, sampled=sampled)
     return replace(
         part,
-        total=part.total + row.reports,
+        total=total,
+        sampled=sampled,
         first_at=min(part.first_at, row.first),
         last_at=max(part.last_at, row.last),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from chalicelib import keys
-from chalicelib.commit import MAX_NAME_CHARS
+from chalicelib.described import MAX_NAME_CHARS
 from chalicelib.errors import InvalidRequest
 from chalicelib.queries.paging import Listing, Paging, cut
 from chalicelib.queries.query import And, Or, Query, Wildcard, Word

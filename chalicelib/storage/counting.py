@@ -37,6 +37,7 @@ from chalicelib.storage.sizes import item_bytes
 
 _READ_UNIT_BYTES = 4096
 _WRITE_UNIT_BYTES = 1024
+_STORED_BYTES = 100  # that DynamoDB charges on top for each item, in the table and in an index
 BASE = "table"
 """Stands for the table itself where an index's name could stand."""
 
@@ -45,7 +46,8 @@ BASE = "table"
 class TableCounts:
     """What was asked of a table.
 
-    `read_units` and `write_units` are what DynamoDB would charge;
+    `read_units` and `write_units` are what DynamoDB would charge; `stored_bytes`
+    is how much larger what it charges for storage has become, indexes included;
     `writes_per_key` and `write_units_per_key` go by (index name or `BASE`,
     partition key): 1,000 write units a second is DynamoDB's limit for one.
     """
@@ -58,6 +60,7 @@ class TableCounts:
     items_written: int = 0
     bytes_written: int = 0
     write_units: int = 0
+    stored_bytes: int = 0
     failed_writes: int = 0
     writes_per_key: Counter[tuple[str, str]] = field(default_factory=Counter)
     write_units_per_key: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -192,6 +195,7 @@ class CountingTable(_Counting[TableCounts]):
         self._charge((BASE, key.pk), units)
         if old == new:
             return
+        self._add(stored_bytes=_stored_bytes(new) - _stored_bytes(old))
         for index in INDEXES:
             left, entered = _entry(index, old), _entry(index, new)
             if left is not None and left != entered:
@@ -309,6 +313,13 @@ def _entry(index: Index, item: Item | None) -> tuple[str, str] | None:
     if item is None or index.pk_attribute not in item or index.sk_attribute not in item:
         return None
     return str(item[index.pk_attribute]), str(item[index.sk_attribute])
+
+
+def _stored_bytes(item: Item | None) -> int:
+    if item is None:
+        return 0
+    copies = 1 + sum(_entry(index, item) is not None for index in INDEXES)
+    return copies * (item_bytes(item) + _STORED_BYTES)
 
 
 def _read_units(size: int) -> int:

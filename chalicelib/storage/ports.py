@@ -1,7 +1,7 @@
-"""The three storage ports, and the values that pass through them.
+"""The storage ports, and the values that pass through them.
 
-Each has an AWS adapter (DynamoDB, S3, SQS) and an embedded one (SQLite and
-files); one contract test suite holds both to what is written here.
+Each has an AWS adapter (DynamoDB, S3, SQS, SNS) and an embedded one (SQLite, files
+and the log); one contract test suite holds both to what is written here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, Union
 
-from chalicelib.errors import CrashbucketError
+from chalicelib.errors import CrashbucketError, TryAgain
 
 # --- table ---------------------------------------------------------------
 
@@ -126,7 +126,11 @@ class ConditionFailed(CrashbucketError):
         self.indexes = tuple(indexes)
 
 
-class Conflict(CrashbucketError):
+class StoreAway(TryAgain):
+    """The store does not answer, refuses for its load, or has no room: try again."""
+
+
+class Conflict(TryAgain):
     """Another batch held one of the items for too long; nothing was written. Try again."""
 
 
@@ -333,4 +337,18 @@ class Queue(Protocol):
     @property
     def dead_letters(self) -> Queue:
         """Where messages go that were delivered too often; itself a queue without one."""
+        ...
+
+
+# --- topic ---------------------------------------------------------------
+
+
+class Topic(Protocol):
+    """Where people listen: a message to whoever has subscribed."""
+
+    def publish(self, subject: str, text: str, attributes: Mapping[str, str]) -> None:
+        """A line, and the text below it; what is too long for the topic is cut.
+
+        Subscribers may ask for messages by their `attributes`, at most ten.
+        """
         ...

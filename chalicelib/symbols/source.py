@@ -10,7 +10,7 @@ from functools import partial
 from typing import cast
 
 from chalicelib import keys
-from chalicelib.errors import CrashbucketError, FormatError
+from chalicelib.errors import FormatError, TryAgain
 from chalicelib.formats.minidump.symbol_source import ModuleSymbols
 from chalicelib.model import AppBuild
 from chalicelib.records import SHARED, SymbolFile
@@ -29,7 +29,7 @@ NEGATIVE_S = 5
 or which files have them. Symbols that came are seen by every process after that time."""
 
 
-class SymbolsAway(CrashbucketError):
+class SymbolsAway(TryAgain):
     """The store did not give the symbols that are there: whoever reads a crash tries again."""
 
 

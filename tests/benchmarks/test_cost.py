@@ -81,6 +81,18 @@ def test_a_storm_of_one_cause_leaves_every_key_below_its_limit(
     assert storm.units_per_s < spike.LIMIT_PER_S, storm.busiest_key_by_units
 
 
+def test_a_storm_above_a_quota_costs_about_half_and_leaves_every_key_below_its_limit(
+    tmp_path: Path,
+) -> None:
+    tenant = storehouse.make_tenant(tmp_path)
+    storm = spike.simulate(
+        tmp_path, tenant.app_id, seconds=5, one_cause=True, scale=4, stored_per_minute=3_000
+    )
+    assert storm.writes_per_s < spike.LIMIT_PER_S, storm.busiest_key
+    assert storm.units_per_s < spike.LIMIT_PER_S, storm.busiest_key_by_units
+    assert storm.units_per_report < 3.2  # of a report that is kept 5.6
+
+
 def test_a_storm_with_new_stacks_leaves_every_key_of_bucketing_below_its_limit(
     tmp_path: Path,
 ) -> None:
@@ -88,6 +100,15 @@ def test_a_storm_with_new_stacks_leaves_every_key_of_bucketing_below_its_limit(
     cost.prime(tmp_path, tenant.app_id)
     storm = spike.simulate(tmp_path, tenant.app_id, seconds=2, one_cause=False, scale=5)
     assert 0 < storm.engine_writes_per_s < spike.LIMIT_PER_S, storm.busiest_engine_key
+
+
+def test_a_storm_of_many_causes_leaves_every_key_of_an_index_below_its_limit(
+    tmp_path: Path,
+) -> None:
+    tenant = storehouse.make_tenant(tmp_path)
+    cost.prime(tmp_path, tenant.app_id)
+    storm = spike.simulate(tmp_path, tenant.app_id, seconds=3, one_cause=False, scale=5)
+    assert 0 < storm.index_units_per_s < spike.LIMIT_PER_S, storm.busiest_index_key
 
 
 def test_a_known_cause_keeps_its_stack_and_a_new_one_is_new() -> None:

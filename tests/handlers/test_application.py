@@ -15,7 +15,7 @@ from app import app as application
 from chalicelib import keys
 from chalicelib.bootstrap import Services
 from chalicelib.records import App
-from tests.crashes import drain
+from tests.crashes import android_log, drain
 from tests.handlers.test_breakpad_symbols import SYMBOLS
 from tests.minidump_forms import DUMP, Part, form
 from tests.omaha_client import ask, posted
@@ -76,6 +76,16 @@ def test_a_form_with_a_dump_arrives_as_it_was_sent_and_the_answer_is_text(
     )
     assert (answer["statusCode"], answer.get("isBase64Encoded", False)) == (200, False)
     assert services.crashes.payload(int(answer["body"])).log == DUMP
+
+
+def test_a_location_is_below_the_stage_that_the_client_sees(services: Services, app: App) -> None:
+    body, kind = form([Part("log", android_log(), "a.log")])
+    base, place = "/api/2/apps/{app_id}", {"app_id": app.app_id}
+    upload = call("POST", f"{base}/crashes/upload", place, body, content_type=kind)
+    begun = call("POST", f"{base}/uploads", place, b"{}")
+    assert upload["statusCode"] == begun["statusCode"] == 201
+    for answer in (upload, begun):
+        assert answer["headers"]["Location"].startswith(f"/v1/api/2/apps/{app.app_id}/")
 
 
 def test_a_body_without_a_type_arrives_too(services: Services, app: App) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import plistlib
 import re
+from typing import Any
 
 import pytest
 
 from chalicelib.bootstrap import Services
-from chalicelib.records import App
+from chalicelib.queries.fixes import Fixes
+from chalicelib.records import RESOLVED, App
+from chalicelib.storage.ports import StoreAway
 from tests.crashes import drain
 from tests.wsgi_client import post_form, request
 
@@ -68,6 +71,7 @@ def test_the_self_hosted_client_gets_200_and_a_result_code(
     services: Services, mac: App, path: str
 ) -> None:
     assert result(xml(), path) == 0
+    drain(services)
     (report,) = services.crashes.of_app(mac.app_id)
     assert (report.bundle_version, report.os_version, report.model) == (
         "2",
@@ -95,6 +99,51 @@ def test_what_the_self_hosted_server_refused_is_refused_by_its_code(
     assert services.queue.depth() == 0
 
 
+def resolve_all(services: Services, app: App) -> None:
+    drain(services)
+    for entry in services.groups.every(app.app_id):
+        services.triage.update(app.app_id, entry.group.group_id, status=RESOLVED)
+
+
+def test_a_crash_of_a_resolved_group_is_answered_as_fixed_and_left_to_the_worker(
+    services: Services, mac: App
+) -> None:
+    assert result(xml()) == 0
+    resolve_all(services, mac)
+    assert result(xml()) == 3
+    assert services.queue.depth() == 1
+    drain(services)
+    (entry,) = services.groups.every(mac.app_id)
+    assert (entry.total, entry.group.status) == (2, RESOLVED)
+    assert result(xml(log=LOG.replace("-[Foo bar:]", "-[Quite another:]"))) == 0
+    assert result(xml(version="3")) == 0  # it opens the group again, once it is processed
+
+
+def test_one_fixed_crash_of_a_post_is_enough(services: Services, mac: App) -> None:
+    assert result(xml()) == 0
+    resolve_all(services, mac)
+    one = xml(log="another one").decode().partition("?>")[2]
+    other = xml().decode().partition("?>")[2]
+    assert result(f"<crashes>{one}{other}{one}</crashes>") == 3
+    assert services.queue.depth() == 3
+
+
+def test_a_lookup_that_fails_refuses_no_crash(
+    services: Services, mac: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert result(xml()) == 0
+    resolve_all(services, mac)
+
+    def fail(*_: object) -> Any:
+        raise StoreAway("the table")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Fixes, "is_fixed", fail)
+        assert result(xml()) == 0
+    drain(services)
+    assert len(list(services.crashes.of_app(mac.app_id))) == 2
+
+
 def test_unreadable_xml_is_minus_40_and_no_bundle_identifier_a_sentence(
     services: Services, mac: App
 ) -> None:
@@ -106,6 +155,7 @@ def test_the_best_code_of_all_crashes_of_a_post_counts(services: Services, mac: 
     one = xml(bundle="com.unknown").decode().partition("?>")[2]
     other = xml().decode().partition("?>")[2]
     assert result(f"<crashes>{one}{other}</crashes>") == 0
+    drain(services)
     assert len(list(services.crashes.of_app(mac.app_id))) == 1
 
 

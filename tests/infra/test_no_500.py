@@ -12,11 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import app as application
-from chalicelib import keys
+from chalicelib import clock, keys
+from chalicelib.alerts.model import Alert, AlertKind
+from chalicelib.alerts.webhooks import Webhook
 from chalicelib.bootstrap import Services
 from chalicelib.job_ids import job_id
+from chalicelib.queries.paging import Paging
 from chalicelib.records import App
 from chalicelib.storage.embedded.blobs import EmbeddedBlobs
+from chalicelib.storage.ports import Put
 from infra.signed_links import SignedLinks
 from infra.wsgi import WsgiApp
 from tests.crashes import ANDROID_EXAMPLE, drain, receive
@@ -48,13 +52,14 @@ _REPORTS = json.dumps(
 ).encode()
 _COMPLETE = b'{ symbol_id: {debug_file: "a", debug_id: "b" }, symbol_upload_type: "BREAKPAD" }'
 _UPLOAD = b'{"filename": "a.dmp", "size": 9, "annotations": {"ver": "1"}}'
+_WEBHOOK = b'{"url": "https://127.0.0.1/", "kinds": ["spike"], "active": false}'
 _PARAMETERS = (
     *("page", "per_page", "sort", "order", "format", "q", "symbolicated"),
     *("since", "until", "from", "size"),
     *("page_size", "comment", "expires", "signature"),
     *("query", "start_date", "end_date", "status", "ticket_url", "text", "symbolication"),
     *("sentry_client", "bundle_version", "bundle_short_version", "product", "version"),
-    *("id", "log_id", "date", "after"),
+    *("id", "log_id", "date", "after", "identifier", "in", "state", "alert_id"),
 )
 _MANY = settings(
     max_examples=150,
@@ -76,6 +81,12 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
     services.exports.start(report)
     (added,) = services.symbols.add(SYM, app_id=None, filename="App.sym")
     place = services.symbol_uploads.open(app.app_id)
+    at = clock.to_stored(clock.now())
+    services.alerts.open(Alert(app.app_id, AlertKind.SPIKE, "app", "spike:1", at, "many crashes"))
+    (alert,) = services.alerts.list(app.app_id, open_only=True, paging=Paging()).entries
+    for owner in (app.app_id, None):  # where no ping gets to
+        hook = Webhook(1, "http://127.0.0.1:9/", at, owner)
+        services.table.write([Put(hook.item())])
     services.symbol_uploads.put(app.app_id, place, SYM)
     yield {
         "project": f"p {app.app_id} {app.number}",
@@ -88,6 +99,8 @@ def known(services: Services, app: App) -> Iterator[dict[str, str]]:
         "name": "archive attachment0",
         "symbol_id": str(added.file.file_id),
         "version_id": str(report.version_id),
+        "alert_id": str(alert.alert_id),
+        "webhook_id": "1",
         "group_id": str(report.group_id),
         "crash_identifier": str(report.group_id),
         "job_id": f"{job_id('export', report_id)} {job_id('occurrences', report.group_id)}",
@@ -156,6 +169,7 @@ def bodies() -> st.SearchStrategy[tuple[bytes, dict[str, str]]]:
         (DUMP, {"Content-Type": "application/x-dmp"}),
         (_COMPLETE, {"Content-Type": "application/son"}),
         (_UPLOAD, {"Content-Type": "application/json"}),
+        (_WEBHOOK, {"Content-Type": "application/json"}),
         (form, form_type),
         (raw, raw_type),
         (posted, posted_type),

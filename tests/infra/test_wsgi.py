@@ -135,8 +135,8 @@ def test_an_unknown_method_is_a_405_that_names_the_known_ones() -> None:
 
 
 def test_head_has_the_headers_of_get_and_no_body() -> None:
-    status, headers, body = client("HEAD", "/apps/mine")
-    got = client("GET", "/apps/mine")
+    status, headers, body = client("HEAD", "/apps/mine", HTTP_X_REQUEST_ID="mine")
+    got = client("GET", "/apps/mine", HTTP_X_REQUEST_ID="mine")
     assert (status, headers, body) == (200, got[1], b"")
 
 
@@ -277,3 +277,18 @@ def test_no_request_makes_a_500(
 ) -> None:
     status, _, _ = client(method, path, body, **{"QUERY_STRING": query, **headers})
     assert status < 500
+
+
+@pytest.mark.parametrize("path", ["/apps/mine", "/nowhere", "/answers/bug"])
+def test_every_answer_names_its_request(path: str) -> None:
+    _, headers, _ = client("GET", path, HTTP_X_REQUEST_ID="from-the-proxy:7")
+    assert ("X-Request-Id", "from-the-proxy:7") in headers
+
+
+@pytest.mark.parametrize("told", ["", "a\nline", "x" * 65, "{}", "é"])
+def test_an_id_that_does_not_fit_into_a_log_line_is_replaced(told: str) -> None:
+    ids = {
+        dict(client("GET", "/apps/mine", HTTP_X_REQUEST_ID=told)[1])["X-Request-Id"] for _ in "12"
+    }
+    assert told not in ids
+    assert len(ids) == 2

@@ -64,3 +64,24 @@ def test_writes_are_counted_by_partition_key(counting: CountingTable) -> None:
     per_key = counting.snapshot().writes_per_key
     assert sum(count for key, count in per_key.items() if "hot" in str(key)) == 3
     assert sum(count for key, count in per_key.items() if "cold" in str(key)) == 1
+
+
+def test_an_index_of_a_transaction_costs_once_as_it_follows_by_itself(
+    counting: CountingTable,
+) -> None:
+    indexed = item(500, **{BY_APP.pk_attribute: "a", BY_APP.sk_attribute: "1"})
+    counting.write([Put(indexed), Put({"pk": "b", "sk": "1"})])
+    assert counting.snapshot().write_units == 2 * 2 + 1
+
+
+def test_what_is_stored_counts_each_copy_and_what_every_item_takes_on_top(
+    counting: CountingTable,
+) -> None:
+    indexed = item(500, **{BY_APP.pk_attribute: "a", BY_APP.sk_attribute: "1"})
+    counting.write([Put(indexed)])
+    assert counting.snapshot().stored_bytes == 2 * (500 + 100)
+    counting.write([Update(Key("p", "s"), remove=(BY_APP.pk_attribute, BY_APP.sk_attribute))])
+    lean = {name: value for name, value in indexed.items() if not name.startswith("app_")}
+    assert counting.snapshot().stored_bytes == item_bytes(lean) + 100
+    counting.write([Delete(Key("p", "s"))])
+    assert counting.snapshot().stored_bytes == 0

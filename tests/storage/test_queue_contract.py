@@ -187,3 +187,16 @@ def test_depth_counts_what_waits_and_what_is_worked_on(queue: Queue) -> None:
     assert queue.depth() == 3
     queue.ack(messages)
     assert queue.depth() == 2
+
+
+def test_the_queue_of_notifications_is_one_of_its_own(store: Store, clock: Clock) -> None:
+    notifications = store.notifications
+    assert notifications is not None
+    notifications.send("alert")
+    assert not store.queue.receive()
+    for _ in range(3):
+        assert bodies(notifications.receive(visibility_s=1)) == ["alert"]
+        let_pass(store, clock, 1)
+    assert not notifications.receive()
+    assert not store.queue.dead_letters.receive()
+    assert bodies(notifications.dead_letters.receive()) == ["alert"]

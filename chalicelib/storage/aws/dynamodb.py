@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.storage.away import tells_when_away
 from chalicelib.storage.aws.attributes import from_attributes
+from chalicelib.storage.aws.away import telling
 from chalicelib.storage.aws.requests import (
     Request,
     key_attributes,
@@ -60,6 +62,7 @@ _AGAIN_CODES = frozenset(
 )
 
 
+@tells_when_away(telling)
 class DynamoTable:
     """`ports.Table` on one DynamoDB table with the indexes of `schema.INDEXES`, all projected."""
 

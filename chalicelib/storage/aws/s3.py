@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.storage.away import tells_when_away
+from chalicelib.storage.aws.away import telling
 from chalicelib.storage.blob_keys import attachment, checked_blob_key
 from chalicelib.storage.ports import BlobExists, BlobNotFound, Fetched, SignedUpload
 
@@ -17,6 +19,7 @@ _ABSENT_CODES = frozenset({"NoSuchKey", "404", "NotFound"})
 _PUT_ATTEMPTS = 3
 
 
+@tells_when_away(telling)
 class S3Blobs:
     """`ports.Blobs` in one bucket. The client must sign with `s3v4` (`create_clients`)."""
 

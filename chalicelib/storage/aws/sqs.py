@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from chalicelib.storage.away import tells_when_away
+from chalicelib.storage.aws.away import telling
 from chalicelib.storage.ports import Message
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ _BATCH = 10  # SQS's limit for a receive and for a batch of deletes
 _LONGEST_POLL_S = 20  # SQS's limit
 
 
+@tells_when_away(telling)
 class SqsQueue:
     """`ports.Queue` on a standard queue; its redrive policy moves messages to the dead letters."""
 

@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from chalicelib.storage.aws.dynamodb import DynamoTable
 from chalicelib.storage.aws.s3 import S3Blobs
+from chalicelib.storage.aws.sns import SnsTopic
 from chalicelib.storage.aws.sqs import SqsQueue
 from chalicelib.storage.ports import EXPIRES_AT
 from chalicelib.storage.schema import INDEXES, NOTIFIED_PREFIXES
@@ -24,6 +25,7 @@ from chalicelib.storage.schema import INDEXES, NOTIFIED_PREFIXES
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 _DEFAULT_REGION = "us-east-1"  # the one whose buckets are made without naming it
@@ -40,11 +42,13 @@ class AwsClients:
 
 @dataclass(frozen=True, slots=True)
 class AwsStore:
-    """The three ports over one stack's resources."""
+    """The ports over one stack's resources; without what it does not have."""
 
     table: DynamoTable
     blobs: S3Blobs
     queue: SqsQueue
+    notifications: SqsQueue | None
+    topic: SnsTopic | None
 
 
 def create_clients(region: str | None = None) -> AwsClients:
@@ -58,21 +62,35 @@ def create_clients(region: str | None = None) -> AwsClients:
     )
 
 
+def create_sns_client() -> SNSClient:
+    return boto3.client("sns", config=Config(retries={"mode": "standard"}))
+
+
 def open_store(
     *,
     table: str,
     bucket: str,
     queue_url: str,
     dead_letters_url: str | None = None,
+    notifications_url: str | None = None,
+    notifications_dead_letters_url: str | None = None,
+    topic_arn: str | None = None,
     clients: AwsClients | None = None,
     clock: Callable[[], float] = time.time,
 ) -> AwsStore:
     """The store over resources that are there already."""
     used = clients or create_clients()
+    notifications = None
+    if notifications_url:
+        notifications = SqsQueue(
+            used.sqs, notifications_url, dead_letters_url=notifications_dead_letters_url
+        )
     return AwsStore(
         DynamoTable(used.dynamodb, table, clock=clock),
         S3Blobs(used.s3, bucket),
         SqsQueue(used.sqs, queue_url, dead_letters_url=dead_letters_url),
+        notifications,
+        SnsTopic(create_sns_client, topic_arn) if topic_arn else None,
     )
 
 
@@ -84,23 +102,19 @@ def create_store(
     max_deliveries: int = 5,
     clock: Callable[[], float] = time.time,
 ) -> AwsStore:
-    """Make the table, the bucket, the queue and its dead letters, all called `name`."""
+    """Make the table, the bucket, the queues and their dead letters, all called `name`."""
     used = clients or create_clients()
     create_table(used.dynamodb, name)
-    dead_letters_url = used.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
-    redrive = {
-        "deadLetterTargetArn": _queue_arn(used.sqs, dead_letters_url),
-        "maxReceiveCount": max_deliveries,
-    }
-    queue_url = used.sqs.create_queue(
-        QueueName=name, Attributes={"RedrivePolicy": json.dumps(redrive)}
-    )["QueueUrl"]
+    queue_url, dead_letters_url = create_queue(used.sqs, name, max_deliveries)
+    notifications = create_queue(used.sqs, f"{name}-notifications", max_deliveries)
     create_bucket(used, name, _queue_arn(used.sqs, queue_url), queue_url, notified_prefixes)
     return open_store(
         table=name,
         bucket=name,
         queue_url=queue_url,
         dead_letters_url=dead_letters_url,
+        notifications_url=notifications[0],
+        notifications_dead_letters_url=notifications[1],
         clients=used,
         clock=clock,
     )
@@ -180,6 +194,17 @@ def create_bucket(
             ]
         },
     )
+
+
+def create_queue(client: SQSClient, name: str, max_deliveries: int) -> tuple[str, str]:
+    """A queue with its dead-letter queue; the URLs of both."""
+    dead_letters_url = client.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    redrive = {
+        "deadLetterTargetArn": _queue_arn(client, dead_letters_url),
+        "maxReceiveCount": max_deliveries,
+    }
+    created = client.create_queue(QueueName=name, Attributes={"RedrivePolicy": json.dumps(redrive)})
+    return created["QueueUrl"], dead_letters_url
 
 
 def _queue_arn(client: SQSClient, url: str) -> str:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from chalicelib.errors import PayloadTooLarge
+from chalicelib.storage.away import tells_when_away
 from chalicelib.storage.blob_keys import checked_blob_key
+from chalicelib.storage.embedded.away import telling
 from chalicelib.storage.embedded.database import Database
 from chalicelib.storage.embedded.files import Files
 from chalicelib.storage.embedded.queue import SqliteQueue
@@ -53,6 +55,7 @@ class Download:
     data: bytes
 
 
+@tells_when_away(telling)
 class EmbeddedBlobs:
     """`ports.Blobs` on SQLite and files, with the server's side of its own signed links."""
 

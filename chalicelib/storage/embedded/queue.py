@@ -6,6 +6,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
+from chalicelib.storage.away import tells_when_away
+from chalicelib.storage.embedded.away import telling
 from chalicelib.storage.embedded.database import Database
 from chalicelib.storage.ports import Message
 
@@ -28,12 +30,14 @@ ORDER BY visible_at, id LIMIT ?"""
 # Hidden and never delivered: sent for later.
 _DEPTH = """SELECT count(*) FROM messages WHERE queue = ?
 AND (visible_at <= ? OR deliveries > 0)"""
+_OLDEST = "SELECT min(visible_at) FROM messages WHERE queue = ? AND deliveries = 0"
 _DELIVER = "UPDATE messages SET visible_at = ?, deliveries = deliveries + 1 WHERE id = ?"
 _BURY = "UPDATE messages SET queue = ?, visible_at = ?, deliveries = 0 WHERE id = ?"
 _ACK = "DELETE FROM messages WHERE id = ? AND queue = ? AND deliveries = ?"
 _RELEASE = "UPDATE messages SET visible_at = ? WHERE id = ? AND queue = ? AND deliveries = ?"
 
 
+@tells_when_away(telling)
 class SqliteQueue:
     """`ports.Queue` in one SQLite file.
 
@@ -94,6 +98,12 @@ class SqliteQueue:
     def depth(self) -> int:
         row = self._database.reader().execute(_DEPTH, (self._name, self._clock()))
         return int(row.fetchone()[0])
+
+    def oldest_s(self) -> float:
+        """Seconds for which the message that has waited longest could have been received; 0: none
+        waits for its first delivery."""
+        row = self._database.reader().execute(_OLDEST, (self._name,)).fetchone()
+        return max(0.0, self._clock() - row[0]) if row[0] is not None else 0.0
 
     @property
     def dead_letters(self) -> SqliteQueue:

@@ -16,18 +16,22 @@ from chalicelib.storage.embedded.files import Files
 from chalicelib.storage.embedded.queue import MAX_DELIVERIES, SqliteQueue
 from chalicelib.storage.embedded.signing import Signer, kept_secret
 from chalicelib.storage.embedded.table import SqliteTable
+from chalicelib.storage.embedded.topic import LogTopic
 from chalicelib.storage.schema import NOTIFIED_PREFIXES
 
 QUEUE_NAME = "intake"
+NOTIFICATIONS_NAME = "notifications"
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedStore:
-    """The three ports over one data folder."""
+    """The ports over one data folder."""
 
     table: SqliteTable
     blobs: EmbeddedBlobs
     queue: SqliteQueue
+    notifications: SqliteQueue
+    topic: LogTopic
     databases: tuple[Database, ...]
 
     def close(self) -> None:
@@ -63,4 +67,8 @@ def open_store(
         notified_prefixes=notified_prefixes,
         base_url=base_url,
     )
-    return EmbeddedStore(SqliteTable(items, clock=clock), blobs, queue, (items, intake))
+    notifications = SqliteQueue(
+        intake, NOTIFICATIONS_NAME, max_deliveries=max_deliveries, clock=clock
+    )
+    table = SqliteTable(items, clock=clock)
+    return EmbeddedStore(table, blobs, queue, notifications, LogTopic(), (items, intake))

@@ -16,8 +16,10 @@ from typing import Any
 
 import msgpack
 
+from chalicelib.storage.away import tells_when_away
 from chalicelib.storage.batches import KeyPair, checked_keys, checked_read_keys, same_value
 from chalicelib.storage.cursors import decode_cursor, encode_cursor, query_digest
+from chalicelib.storage.embedded.away import telling
 from chalicelib.storage.embedded.database import Database
 from chalicelib.storage.ports import (
     EXPIRES_AT,
@@ -108,6 +110,7 @@ class _Changes:
                     self.entered.setdefault(index.name, []).append(after)
 
 
+@tells_when_away(telling)
 class SqliteTable:
     """`ports.Table` in one SQLite file. A write that returned survives power loss."""
 

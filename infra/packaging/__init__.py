@@ -1,0 +1,1 @@
+"""`make package`: the template and the zip of a stack."""
