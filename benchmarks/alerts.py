@@ -97,7 +97,7 @@ def _print_found(spikes: Sequence[Injected]) -> None:
     print(output.table(heading, rows))
     print(
         "`knowing all`: what a test could find that knows the rate exactly, of crashes that come\n"
-        f"by chance alone, with one false alarm in {1 / _CHANCE:,.0f} looks. `ever`: while it lasted.\n"
+        f"by chance alone, with one false alarm in {1 / _CHANCE:,.0f} looks. `ever`: or later.\n"
     )
     print("Other spikes, reaching the floor")
     rows = []

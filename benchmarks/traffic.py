@@ -325,7 +325,7 @@ def _pattern(draw: random.Random) -> list[float]:
             value = math.exp(0.8 * math.cos((at - 20) / 24 * 2 * math.pi) + 0.3 * night)
             value *= 1.5 if weekend else 1.0
         elif kind == "office":
-            value = (1.0 if 8 <= at < 18 and not weekend else 0.0) + 0.12
+            value = 0.12 + (0.0 if weekend else 1 / (1 + math.exp(2 * (abs(at - 13) - 5))))
         else:
             value = 1 + 0.15 * night
         hours.append(value * draw.uniform(0.95, 1.05))

@@ -10,9 +10,9 @@ _WARM_UP = 12  # hours
 _ENOUGH = 36  # hours, from which they say something at all
 _PRIOR_HOURS = 48  # that the assumption about a series without a past is worth
 _MOST_DISPERSED = 2.2  # an hour's scatter beyond it is a rate that wanders
-_LEAST_RELATIVE = 0.06
+_LEAST_RELATIVE, _MOST_RELATIVE = 0.06, 0.4
 _TRIMMED = 0.04  # of the hours, those furthest out: events
-_TRIMMED_TO = 0.84  # of its mean, what trimming leaves of a squared normal deviate
+_TRIMMED_TO = 0.795  # of its mean, what trimming leaves of a squared normal deviate
 _QUANTILES = ((0.95, 1.645), (0.985, 2.17))  # and where the normal distribution has them
 
 
@@ -61,10 +61,10 @@ def measured(
     squared = max(0.0, busy - dispersed) / busy_at
     dispersed = (n * dispersed + _PRIOR_HOURS * prior.dispersion) / (n + _PRIOR_HOURS)
     squared = (n * squared + _PRIOR_HOURS * prior.relative**2) / (n + _PRIOR_HOURS)
-    found = Spread(dispersed, max(math.sqrt(squared), _LEAST_RELATIVE))
+    found = Spread(dispersed, min(max(math.sqrt(squared), _LEAST_RELATIVE), _MOST_RELATIVE))
     scores = sorted([found.score(count, mean) for mean, count in pairs])
     heavier = max(scores[int(n * at)] / normal for at, normal in _QUANTILES)
-    return Spread(found.dispersion, found.relative * max(1.0, heavier))
+    return Spread(found.dispersion, min(found.relative * max(1.0, heavier), _MOST_RELATIVE))
 
 
 def _scatter(pairs: Sequence[tuple[float, int]]) -> tuple[float, float]:

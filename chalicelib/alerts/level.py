@@ -15,7 +15,7 @@ _LOW_FROM = 10  # crashes expected, from which fewer than that says something
 _RARE = 60  # hours between events, at least: where they come more often, they are its noise
 _KEPT = 0.6  # of what is held back, after an hour in which reports come again
 _LATE_HOURS = 3  # in which it comes
-_SHORT = 0.7  # of the expected: what is missing below it was held back
+_SHORT = 0.5  # of the expected: a time that has less had an outage
 _AT_MOST = 2.0  # times the expected, what comes after an outage
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from chalicelib.alerts.baseline import MINUTES, AppBaseline, Baseline
 from chalicelib.alerts.dispersion import Spread
@@ -143,9 +144,10 @@ def _dispersed(minutes: Sequence[int], baseline: Baseline) -> float:
     total = sum(blocks)
     if total < len(blocks) or len(blocks) < 2:
         return usual
-    mean = total / len(blocks)
-    squares = sum([(count - mean) ** 2 for count in blocks]) / mean
-    lately = (_USUAL_BLOCKS * usual + squares) / (_USUAL_BLOCKS + len(blocks) - 1)
+    # Differences of neighbours: a rate that rises steadily is no scatter.
+    differences = sum([(after - before) ** 2 for before, after in pairwise(blocks)])
+    scattered = differences / 2 * len(blocks) / total
+    lately = (_USUAL_BLOCKS * usual + scattered) / (_USUAL_BLOCKS + len(blocks) - 1)
     return max(1.0, min(lately, 2 * usual))
 
 
