@@ -22,6 +22,7 @@ _FULL = (
     ("bugsink",),
     ("drain",),
     ("detector",),
+    ("alerts",),
     ("package",),
 )
 _QUICK = (
@@ -36,6 +37,7 @@ _QUICK = (
     ("bugsink", "--reports", "1500", "--events", "250", "--runs", "1"),
     ("drain", "--reports", "2000", "--stored", "0", "2000", "--runs", "1"),
     ("detector", "--groups", "500"),
+    ("alerts", "--apps", "4", "--months", "0.5"),
     ("package", "--runs", "3"),
 )
 
