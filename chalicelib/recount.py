@@ -89,8 +89,13 @@ def recount_app(services: Services, app_id: str) -> Recount:
     """Compare every total, day, hour, version and group of an app with its reports.
 
     Sessions have nothing to be counted again from: those of an app are
-    compared with those of its versions.
+    compared with those of its versions. A reading that a fold came in between
+    is done again.
     """
+    return services.counts.unfolded(app_id, lambda: _recounted(services, app_id))
+
+
+def _recounted(services: Services, app_id: str) -> Recount:
     hours_since = _hours_since(services, app_id)
     counted = _Tally(hours_since)
     groups: set[int] = set()
