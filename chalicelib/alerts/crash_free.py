@@ -21,14 +21,14 @@ from chalicelib.policies import AppPolicy
 
 _WINDOWS = (1, 2, 4, 8, 24)  # hours: longer ones where one has too few sessions to tell
 _STRETCHES = 100  # of the past, at most: the latest
-_ENOUGH_STRETCHES = 12
+_ENOUGH_STRETCHES = 8
 _LIMIT = 4.2  # deviations: looked at every hour, chance alone gets there once in decades
 _POINTS = (
     0.01  # of all sessions: so many more that crash matter, even if they are not twice as many
 )
 _POINTS_FACTOR = 1.25  # what more there have to be then
-_FURTHEST = 0.1  # of the stretches, which were bad hours rather than chance
-_FURTHEST_LEFT = 0.62  # of the variance of a normal distribution, without them
+_FURTHEST = 0.3  # of the stretches, which were bad hours rather than chance
+_FURTHEST_LEFT = 0.31  # of the variance of a normal distribution, without them
 _WANDERING = 0.06
 _TELLS_FROM = 20  # crashes expected of one hour: then that hour alone can say that all is well
 _WELL = 1.1  # times the expected, at most
