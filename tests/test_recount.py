@@ -9,8 +9,6 @@ import pytest
 
 from chalicelib import clock, keys
 from chalicelib.bootstrap import Services
-from chalicelib.counts import Counts
-from chalicelib.deltas import Pending
 from chalicelib.payload import Payload
 from chalicelib.records import App, StoredReport
 from chalicelib.recount import recount_app
@@ -48,22 +46,6 @@ def test_it_finds_no_difference_where_there_is_none(
 ) -> None:
     result = recount_app(services, app.app_id)
     assert (result.reports, result.differences) == (len(reports), ())
-
-
-def test_a_fold_in_between_is_no_difference(
-    services: Services, app: App, reports: list[StoredReport], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = Counts.pending
-    readings: list[Pending] = []
-
-    def read_and_fold(counts: Counts, app_id: str) -> Pending:
-        readings.append(read(counts, app_id))
-        if len(readings) == 2:  # of what a reading of the counts adds to them
-            counts.fold_all(app_id)
-        return readings[-1]
-
-    monkeypatch.setattr(Counts, "pending", read_and_fold)
-    assert differences(services, app) == ()
 
 
 def test_an_app_without_reports_has_no_differences(services: Services, app: App) -> None:
