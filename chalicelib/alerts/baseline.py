@@ -14,10 +14,10 @@ from chalicelib.alerts.seasons import DAY, WEEK, seasons
 HOURS = 4 * WEEK  # of the past that are looked at
 MINUTES = 60  # of the present
 
-_LIMIT = 3.6
+_LIMIT, _VERSION_LIMIT, _GROUP_LIMIT = 3.7, 3.8, 4.0
 _YOUNG_MORE = 1.0  # for an app that is known for less than a week
 _VERSION_SPREAD = Spread(1.5, 0.1)
-_GROUP_SPREAD = Spread(2.5, 0.18)
+_GROUP_SPREAD = Spread(2.5, 0.12)
 _MEMORIES = (0.6, 0.9)
 _UNKNOWN = 48  # hours without any verdict: an app whose days nobody knows
 _AS_BEFORE = 0.75  # of the level of the last days may be back at once
@@ -98,9 +98,14 @@ def of_app(past: Hourly, hour: int) -> AppBaseline:
     track = _followed(past.counts, [u + b for u, b in zip(usual, bursts, strict=True)])
     # After a quiet day, as before it: that is no spike.
     level = max(track.level, _AS_BEFORE * track.slow)
+    around = [level * value for value in [usual[0], usual[0], *usual][-5:]]
+    if n < WEEK + DAY:
+        around = [
+            max(*pair) for pair in zip(around, _most_of_days(past.counts, track), strict=True)
+        ]
     return AppBaseline(
         hour,
-        _rates([level * value for value in [usual[0], usual[0], *usual][-5:]]),
+        _rates(around),
         track.learnt,
         dispersion.measured(track.expected, past.counts, _prior(n), track.odd),
         max(bursts[-4:-1]),
@@ -128,7 +133,7 @@ def of_version(app: AppBaseline, past: Hourly) -> Baseline:
             dispersion.measured(track.expected, past.counts, _VERSION_SPREAD, track.odd),
         ),
         app.burst,
-        app.limit,
+        max(_VERSION_LIMIT, app.limit),
     )
 
 
@@ -145,17 +150,16 @@ def of_group(app: AppBaseline, past: Daily, minutes: Sequence[int], now: int) ->
         if crashes > 0
     ]
     age = (now - past.born) // 60
-    share = max(_weighted_median(weighted), _unwondered(age))
-    if age < WEEK:  # it may still be growing from day to day
-        share = max(share, _latest(weighted))
+    # It may be growing from day to day.
+    share = max(_weighted_median(weighted), _latest(weighted), _unwondered(age))
     before, within, after = app.rates
     return Baseline(
         app.hour,
         (before * share, within * share, after * share),
         min(_GROUP_LEARNT, sum(own)),
-        dispersion.widened(app.spread, _GROUP_SPREAD),
+        _spread_of_group(app),
         app.burst,
-        app.limit,
+        max(_GROUP_LIMIT, app.limit),
     )
 
 
@@ -168,6 +172,16 @@ def _followed(counts: Sequence[int], shape: Sequence[float]) -> Track:
     """With the memory that served this series best."""
     tracks = [follow(counts, shape, memory) for memory in _MEMORIES]
     return min(tracks, key=lambda track: track.error)
+
+
+def _most_of_days(counts: Sequence[int], track: Track) -> list[float]:
+    """Of the five hours around the one that runs, the most that any day had, but for its spikes.
+
+    As long as nobody knows how an app's days differ, the busiest is the measure.
+    """
+    plain = [min(c, 2 * e + 5) for c, e in zip(counts, track.expected, strict=True)]
+    n = len(plain)
+    return [max(plain[(n + i) % DAY :: DAY], default=0.0) for i in range(-2, 3)]
 
 
 def _rates(around: Sequence[float]) -> tuple[float, float, float]:
@@ -211,6 +225,12 @@ def _without(past: Daily, minutes: Sequence[int], now: int) -> list[int]:
     if since_midnight < len(minutes) and len(counts) > 1:
         counts[-2] -= sum(minutes[:-since_midnight])
     return counts
+
+
+def _spread_of_group(app: AppBaseline) -> Spread:
+    """It wanders with the app, and its share of the app wanders as much again."""
+    own = max(_GROUP_SPREAD.relative, app.spread.relative)
+    return dispersion.widened(app.spread, Spread(_GROUP_SPREAD.dispersion, own))
 
 
 def _by_day(app: AppBaseline, first_day: int, days: int) -> list[float]:

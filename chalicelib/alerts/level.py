@@ -9,8 +9,8 @@ from typing import NamedTuple
 _SLOW = 0.98  # memory of the level that stands in while there are few crashes
 _PRIOR_CRASHES = 5.0  # that the slow level is worth
 _PATIENCE = 6  # hours far above the expected, until they are the new level
-_LOW_PATIENCE = 24  # hours far below: an outage ends within a day
-_LOW = 0.25  # of the expected
+_LOW, _LOW_PATIENCE = 0.4, 3  # of the expected; hours below it, until they are the new level
+_NONE, _NONE_PATIENCE = 0.05, 24  # as good as nothing: an outage ends within a day
 _LOW_FROM = 10  # crashes expected, from which fewer than that says something
 _RARE = 60  # hours between events, at least: where they come more often, they are its noise
 _KEPT = 0.6  # of what is held back, after an hour in which reports come again
@@ -70,7 +70,7 @@ def follow(counts: Sequence[int], shape: Sequence[float], memory: float) -> Trac
             high = 0
         if wanted >= _LOW_FROM and count < _LOW * wanted:
             low += 1
-            if low <= _LOW_PATIENCE:
+            if low <= (_NONE_PATIENCE if count < _NONE * wanted else _LOW_PATIENCE):
                 odd.append(i)
                 continue
         else:

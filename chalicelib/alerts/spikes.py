@@ -18,7 +18,7 @@ _NOT_CUT, _NOT_CUT_BY = 1.5, 3  # times the next minute's crashes, and some: cha
 _BLOCK = 5  # minutes
 _USUAL_BLOCKS = 12  # that what the past says of dispersion is worth
 _FEW, _FEW_MORE = 20, 0.8  # crashes expected; what more the score has to be where none is
-_SHORT_WINDOW, _LONG_MORE = 10, 0.9  # minutes; what more the score of longer windows has to be
+_SHORT_WINDOW, _LONG_MORE = 10, 1.0  # minutes; what more the score of longer windows has to be
 _BLOCKS = (5, 10, 20)  # minutes: the shortest in which an outage shows
 _TELLING = 6  # crashes expected, of which none came
 _SHORT = 0.3  # of them: what is less is an outage
@@ -64,6 +64,7 @@ def late_minutes(app: AppBaseline, minutes: Sequence[int], now: int) -> float:
         if begin >= until_hour:
             of_hours = held_back(of_hours, came, wanted, kept=1.0)
         most = max(most, late, of_hours)
+    rate = _between(app.rates, now % 60 + 1) / 60
     return most / rate if rate > 0 else 0.0
 
 
@@ -107,7 +108,7 @@ def _in_window(
     expected, spread = _expected(baseline, minutes, window, now)
     if observed * 100 < expected * policy.spike_percent:
         return None
-    lasting = _lasting(latest) - late * expected / window
+    lasting = _lasting(latest) - late * _between(baseline.rates, now % 60 + 1) / 60
     score = spread.score(lasting, expected)
     limit = baseline.limit + _FEW_MORE * max(0.0, 1 - expected / _FEW)
     if window > _SHORT_WINDOW:
