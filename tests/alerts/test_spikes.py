@@ -1,4 +1,4 @@
-"""The statistics of spikes, together: some simulated apps are watched as `benchmarks.alerts` does."""
+"""Some simulated apps are watched as `benchmarks.alerts` does: spikes, and little else, are told."""
 
 from __future__ import annotations
 
