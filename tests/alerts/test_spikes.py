@@ -1,4 +1,4 @@
-"""Some simulated apps are watched as `benchmarks.alerts` does: spikes, and little else, are told."""
+"""Simulated apps, watched as `benchmarks.alerts` does: spikes, and little else, are told."""
 
 from __future__ import annotations
 
