@@ -194,10 +194,11 @@ class _Handle:
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        if self._lock_fd is not None:
+        # Taken away first: the collector may close it in the middle of this.
+        lock_fd, self._lock_fd = self._lock_fd, None
+        if lock_fd is not None:
             self.connection.close()
-            os.close(self._lock_fd)
-            self._lock_fd = None
+            os.close(lock_fd)
 
     def leave_to_parent(self) -> None:
         _left_to_parent.append(self.connection)
